@@ -8,7 +8,7 @@
     ├─ WorkspaceError  a workspace is missing, damaged, or in use               (path)
     ├─ DecisionError   decisions.yaml is malformed or names what does not exist (path)
     ├─ QueryError      unknown query, malformed header, missing or ill-typed parameter
-    ├─ NotFound        no paper, entity or relationship by that name            (name, near names)
+    ├─ NotFoundError   no paper, entity or relationship by that name            (name, near names)
     └─ StoreError      a graph store cannot be reached or refuses a statement   (address, never the password)
 
 Each message says what happened, where, and what to do about it.
@@ -47,7 +47,7 @@ class QueryError(KGError):
     """A query is unknown or malformed, or one of its parameters is missing or ill-typed."""
 
 
-class NotFound(KGError):
+class NotFoundError(KGError):
     """No paper, entity or relationship goes by the given name."""
 
 
