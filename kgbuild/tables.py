@@ -12,6 +12,7 @@ other columns of the row, by which a store finds the rows that differ.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -109,16 +110,16 @@ def write_tables(
 
 def _frame(name: str, properties: Mapping[str, Property], ends: tuple[str, ...], rows: Iterable[Row]) -> pl.DataFrame:
     columns = ["id", *ends, *(p for p in properties if p != "id")]
-    empty = {p: [] if spec.type in ("strings", "integers") else None for p, spec in properties.items()}
+    lists = [p for p, spec in properties.items() if spec.type in ("strings", "integers")]
     full: list[Row] = []
     for row in rows:
         if unknown := row.keys() - set(columns):
             raise SchemaError(f"{name} has no property {', '.join(sorted(unknown))} in the schema")
         values = {c: row.get(c) for c in columns}
-        values |= {c: v for c, v in empty.items() if values[c] is None}
+        values.update({c: [] for c in lists if values[c] is None})
         full.append(values | {HASH: _digest(values)})
     full.sort(key=lambda r: r["id"])
-    for one, two in zip(full, full[1:], strict=False):
+    for one, two in itertools.pairwise(full):
         if one["id"] == two["id"]:
             raise SchemaError(f"{name}: two rows have the id {one['id']!r}")
     dtypes: dict[str, pl.DataType] = {c: _DTYPES[properties[c].type] if c in properties else pl.String() for c in columns}
