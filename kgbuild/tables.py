@@ -12,7 +12,6 @@ other columns of the row, by which a store finds the rows that differ.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,6 +28,8 @@ Row = dict[str, Any]
 
 ENDS = ("head", "tail", "head_label", "tail_label")
 HASH = "row_hash"
+
+_CHUNK = 20_000
 
 _DTYPES: dict[str, pl.DataType] = {
     "string": pl.String(),
@@ -79,51 +80,101 @@ class GraphTables:
         return self.folder / "relationships" / f"{name}.parquet"
 
 
+class TableWriter:
+    """Takes rows in any order and writes sorted, checked tables; holds rows as columns, not as objects.
+
+    Every row is checked against the schema as it comes: SchemaError for an unknown label, type or property, or an
+    end of a label that the type does not admit. A missing property becomes null (an empty list for lists).
+    """
+
+    def __init__(self, folder: Path, schema: GraphSchema) -> None:
+        self.tables = GraphTables(folder, schema)
+        self._schema = schema
+        self._nodes = {label: _Columns(label, schema.node_properties(label), ()) for label in schema.nodes}
+        self._relationships = {
+            name: _Columns(name, schema.relationship_properties(name), ENDS) for name in schema.relationships
+        }
+
+    def node(self, label: str, row: Row) -> None:
+        """Add a node."""
+        if label not in self._nodes:
+            raise SchemaError(f"no label {label!r} in the schema")
+        self._nodes[label].add(row)
+
+    def relationship(self, name: str, row: Row) -> None:
+        """Add a relationship; the row also holds ``head``, ``tail`` and the labels of both."""
+        if not self._schema.allows(name, row["head_label"], row["tail_label"]):
+            raise SchemaError(f"{name} may not go from {row['head_label']} {row['head']!r} to {row['tail_label']} {row['tail']!r}")
+        self._relationships[name].add(row)
+
+    def close(self) -> GraphTables:
+        """Write all tables. Raises SchemaError for a repeated id, or an end that is no node."""
+        tables = self.tables
+        (tables.folder / "nodes").mkdir(parents=True, exist_ok=True)
+        (tables.folder / "relationships").mkdir(parents=True, exist_ok=True)
+        ids: dict[str, pl.DataFrame] = {}
+        for label, columns in self._nodes.items():
+            frame = columns.frame()
+            ids[label] = frame.select("id")
+            frame.write_parquet(tables._node_file(label))
+        for name, columns in self._relationships.items():
+            frame = columns.frame()
+            for end in ("head", "tail"):
+                for (label,), part in frame.group_by(f"{end}_label"):
+                    lost = part.join(ids[str(label)], left_on=end, right_on="id", how="anti")
+                    if lost.height:
+                        raise SchemaError(f"{name}: {end} {lost[end].min()!r} is no {label} node")
+            frame.write_parquet(tables._relationship_file(name))
+        return tables
+
+
 def write_tables(
     folder: Path, schema: GraphSchema, nodes: Mapping[str, Iterable[Row]], relationships: Mapping[str, Iterable[Row]]
 ) -> GraphTables:
-    """Check rows against the schema and write all tables; ``nodes`` by label, ``relationships`` by type.
-
-    A missing property becomes null (an empty list for lists). Raises SchemaError for an unknown label, type or
-    property, a repeated id, an end of a label that the type does not admit, or an end that does not exist.
-    """
-    for name in nodes.keys() - schema.nodes.keys() | relationships.keys() - schema.relationships.keys():
-        raise SchemaError(f"no label or relationship type {name!r} in the schema")
-    tables = GraphTables(folder, schema)
-    (folder / "nodes").mkdir(parents=True, exist_ok=True)
-    (folder / "relationships").mkdir(parents=True, exist_ok=True)
-    ids: dict[str, set[str]] = {}
-    for label in schema.nodes:
-        frame = _frame(label, schema.node_properties(label), (), nodes.get(label, ()))
-        ids[label] = set(frame["id"])
-        frame.write_parquet(tables._node_file(label))
-    for name in schema.relationships:
-        frame = _frame(name, schema.relationship_properties(name), ENDS, relationships.get(name, ()))
-        for head, tail, head_label, tail_label in frame.select(ENDS).iter_rows():
-            if not schema.allows(name, head_label, tail_label):
-                raise SchemaError(f"{name} may not go from {head_label} {head!r} to {tail_label} {tail!r}")
-            if head not in ids[head_label] or tail not in ids[tail_label]:
-                raise SchemaError(f"{name} from {head!r} to {tail!r}: one of them is no node")
-        frame.write_parquet(tables._relationship_file(name))
-    return tables
+    """Write tables from rows: ``nodes`` by label, ``relationships`` by type. Errors as of :class:`TableWriter`."""
+    writer = TableWriter(folder, schema)
+    for label, rows in nodes.items():
+        for row in rows:
+            writer.node(label, row)
+    for name, rows in relationships.items():
+        for row in rows:
+            writer.relationship(name, row)
+    return writer.close()
 
 
-def _frame(name: str, properties: Mapping[str, Property], ends: tuple[str, ...], rows: Iterable[Row]) -> pl.DataFrame:
-    columns = ["id", *ends, *(p for p in properties if p != "id")]
-    lists = [p for p, spec in properties.items() if spec.type in ("strings", "integers")]
-    full: list[Row] = []
-    for row in rows:
-        if unknown := row.keys() - set(columns):
-            raise SchemaError(f"{name} has no property {', '.join(sorted(unknown))} in the schema")
-        values = {c: row.get(c) for c in columns}
-        values.update({c: [] for c in lists if values[c] is None})
-        full.append(values | {HASH: _digest(values)})
-    full.sort(key=lambda r: r["id"])
-    for one, two in itertools.pairwise(full):
-        if one["id"] == two["id"]:
-            raise SchemaError(f"{name}: two rows have the id {one['id']!r}")
-    dtypes: dict[str, pl.DataType] = {c: _DTYPES[properties[c].type] if c in properties else pl.String() for c in columns}
-    return pl.DataFrame(full, schema=dtypes | {HASH: pl.String()}, orient="row")
+class _Columns:
+    """Rows of one table, turned into columns every so often."""
+
+    def __init__(self, name: str, properties: Mapping[str, Property], ends: tuple[str, ...]) -> None:
+        self._name = name
+        self._columns = ["id", *ends, *(p for p in properties if p != "id")]
+        self._lists = [p for p, spec in properties.items() if spec.type in ("strings", "integers")]
+        dtypes = {c: _DTYPES[properties[c].type] if c in properties else pl.String() for c in self._columns}
+        self._dtypes: dict[str, pl.DataType] = {**dtypes, HASH: pl.String()}
+        self._rows: list[Row] = []
+        self._frames: list[pl.DataFrame] = []
+
+    def add(self, row: Row) -> None:
+        if unknown := row.keys() - set(self._columns):
+            raise SchemaError(f"{self._name} has no property {', '.join(sorted(unknown))} in the schema")
+        values = {c: row.get(c) for c in self._columns}
+        values.update({c: [] for c in self._lists if values[c] is None})
+        self._rows.append({**values, HASH: _digest(values)})
+        if len(self._rows) >= _CHUNK:
+            self._flush()
+
+    def frame(self) -> pl.DataFrame:
+        self._flush()
+        frame = pl.concat(self._frames).sort("id")
+        self._frames.clear()
+        repeated = frame.filter(pl.col("id").is_duplicated())
+        if repeated.height:
+            raise SchemaError(f"{self._name}: two rows have the id {repeated['id'][0]!r}")
+        return frame
+
+    def _flush(self) -> None:
+        self._frames.append(pl.DataFrame(self._rows, schema=self._dtypes, orient="row"))
+        self._rows = []
 
 
 def _digest(values: Row) -> str:
