@@ -1,0 +1,200 @@
+"""The straight line: files -> papers -> extractions -> graph tables -> embedded store."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+from kgbuild import graph, nlp, sources, stores
+from kgbuild.errors import NotFoundError, SourceError
+from kgbuild.records import Extraction, Paper
+from kgbuild.resolve import Known, fold
+from kgbuild.schema import load_schema
+from kgbuild.workspace import Shards, Workspace
+
+SHARD = 256
+"""Papers to a shard: what a kill can cost."""
+
+Progress = Callable[[str, int, "int | None"], None]
+"""Called with the stage, how much of it is done, and how much there is (null where unknown)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What one run did."""
+
+    papers: int
+    """Distinct papers that the workspace holds now."""
+    read: int
+    """Papers read in this run, repeated ones included."""
+    extracted: int
+    """Papers whose text had to be analysed; the others were known."""
+    quarantined: int
+    """Records or files of this run that could not be read."""
+    changed: bool
+    """Whether the graph differs from before."""
+    nodes: dict[str, int] = field(default_factory=dict)
+    relationships: dict[str, int] = field(default_factory=dict)
+    rejected: dict[str, int] = field(default_factory=dict)
+    """Reason -> relations that were read but are no edge."""
+
+
+def _silent(stage: str, done: int, total: int | None) -> None:
+    pass
+
+
+def build(inputs: Iterable[str | Path | Paper], workspace: Path, *, model: str = "default", progress: Progress = _silent) -> Report:
+    """Make the workspace hold exactly the papers of the given inputs: files, or papers.
+
+    Raises SourceError where nothing can be read; the workspace is then left as it was.
+    """
+    space = Workspace(workspace)
+    with space.lock():
+        papers, rejects = _read(inputs, progress)
+        return _settle(space, papers, len(papers), rejects, rejects, model, progress)
+
+
+def add(inputs: Iterable[str | Path | Paper], workspace: Path, *, progress: Progress = _silent) -> Report:
+    """Add the papers of the given inputs; a paper that is there already is completed, not doubled."""
+    space = Workspace(workspace)
+    with space.lock():
+        model = space.manifest()["model"]
+        papers, rejects = _read(inputs, progress)
+        known = space.quarantine()
+        quarantine = known + [row for row in rejects if row not in known]
+        return _settle(space, space.papers() + papers, len(papers), rejects, quarantine, model, progress)
+
+
+def remove(papers: Iterable[str], workspace: Path, *, progress: Progress = _silent) -> Report:
+    """Remove papers, named by id or title, with all that only they supported.
+
+    Raises NotFoundError where one is not there; nothing is removed then.
+    """
+    space = Workspace(workspace)
+    with space.lock():
+        model = space.manifest()["model"]
+        held = space.papers()
+        by_name = {name: paper.id for paper in held for name in (paper.id, fold(paper.title))}
+        gone = set()
+        for name in papers:
+            id_ = by_name.get(name) or by_name.get(fold(name))
+            if id_ is None:
+                raise NotFoundError(f"no paper {name!r} in {workspace}; give an id (see `kgbuild cypher \"MATCH (p:Paper) RETURN p.id, p.title\"`) or a whole title")
+            gone.add(id_)
+        return _settle(space, [p for p in held if p.id not in gone], 0, [], space.quarantine(), model, progress)
+
+
+def sync_embedded(workspace: Path) -> Path:
+    """Bring the embedded store to the state of the tables, if it is not there yet; its path."""
+    space = Workspace(workspace)
+    path, mark = workspace / "embedded.kgl", workspace / "embedded.graph"
+    current = space.manifest()["graph"]
+    if not (path.exists() and mark.exists() and mark.read_text(encoding="utf-8") == current):
+        mark.unlink(missing_ok=True)
+        with stores.embedded(path) as store:
+            store.sync(space.tables())
+        mark.write_text(current, encoding="utf-8")
+    return path
+
+
+def _read(inputs: Iterable[str | Path | Paper], progress: Progress) -> tuple[list[Paper], list[dict[str, Any]]]:
+    rejects: list[dict[str, Any]] = []
+    papers: list[Paper] = []
+
+    def chain() -> Iterator[Paper]:
+        for item in inputs:
+            if isinstance(item, Paper):
+                yield item
+            else:
+                yield from sources.read([item], lambda rejected: rejects.append(asdict(rejected)))
+
+    for paper in chain():
+        papers.append(paper)
+        if len(papers) % 100 == 0:
+            progress("read", len(papers), None)
+    progress("read", len(papers), len(papers))
+    if not papers:
+        reasons = "; ".join(f"{r['source']}: {r['reason']}" for r in rejects[:3])
+        raise SourceError(f"no paper could be read{': ' + reasons if reasons else ''}")
+    return papers, rejects
+
+
+def _settle(
+    space: Workspace,
+    papers: list[Paper],
+    read: int,
+    rejects: list[dict[str, Any]],
+    quarantine: list[dict[str, Any]],
+    model: str,
+    progress: Progress,
+) -> Report:
+    """Extract what is new, build the graph of these papers, make it current, and update the embedded store."""
+    papers = sources.merge(papers)
+    language = nlp.load(model)
+    version = nlp.version(language)
+    shards = Shards(space, version)
+    extracted = _extract(language, papers, shards, progress)
+    by_key = {paper.key: paper for paper in papers}
+
+    def extractions() -> Iterator[tuple[Paper, Extraction]]:
+        for extraction in shards.read():
+            if paper := by_key.get(extraction.key):
+                yield paper, extraction
+
+    progress("graph", 0, None)
+    with space.draft() as draft:
+        built = graph.build(extractions, _lexicon(language), load_schema(), draft, space.memory())
+        nodes, relationships = built.tables.counts()
+        manifest = {
+            "model": model,
+            "papers": len(papers),
+            "quarantined": len(quarantine),
+            "nodes": nodes,
+            "relationships": relationships,
+            "rejected": dict(built.rejected),
+            "versions": versions() | {"pipeline": version},
+        }
+        changed = space.publish(draft, papers, built.memory, quarantine, manifest)
+    shards.prune(set(by_key))
+    progress("store", 0, None)
+    sync_embedded(space.folder)
+    return Report(
+        papers=len(papers),
+        read=read,
+        extracted=extracted,
+        quarantined=len(rejects),
+        changed=changed,
+        nodes=nodes,
+        relationships=relationships,
+        rejected=dict(built.rejected),
+    )
+
+
+def _extract(language: nlp.Language, papers: list[Paper], shards: Shards, progress: Progress) -> int:
+    known = shards.keys()
+    todo = [paper for paper in papers if paper.key not in known]
+    shard: list[Extraction] = []
+    progress("extract", len(papers) - len(todo), len(papers))
+    for done, (_, extraction) in enumerate(nlp.extract(language, todo), len(papers) - len(todo) + 1):
+        shard.append(extraction)
+        if len(shard) == SHARD:
+            shards.append(shard)
+            shard = []
+        progress("extract", done, len(papers))
+    if shard:
+        shards.append(shard)
+    return len(todo)
+
+
+def _lexicon(language: nlp.Language) -> dict[str, Known]:
+    return {e.id: Known(id=e.id, label=e.label, name=e.name, variant_of=e.variant_of) for e in nlp.lexicon(language)}
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a build depends on."""
+    packages = ("kgbuild", "spacy", "polars", "kglite", "networkx", "neo4j", "pyvis")
+    return {"python": platform.python_version(), **{name: installed(name) for name in packages}}
