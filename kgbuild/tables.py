@@ -59,13 +59,17 @@ class GraphTables:
         self.schema.relationship_properties(name)
         return _read(self._relationship_file(name))
 
-    def node_batches(self, label: str, size: int, columns: list[str] | None = None) -> Iterator[list[Row]]:
-        """The nodes of a label as lists of at most ``size`` rows, without holding the table in memory."""
-        return _batches(self._node_file(label), size, columns)
+    def node_batches(
+        self, label: str, size: int, columns: list[str] | None = None, *, start: int = 0
+    ) -> Iterator[list[Row]]:
+        """The nodes of a label, from row ``start``, as lists of at most ``size`` rows; never holds the whole table."""
+        return _batches(self._node_file(label), size, columns, start)
 
-    def relationship_batches(self, name: str, size: int, columns: list[str] | None = None) -> Iterator[list[Row]]:
-        """The relationships of a type as lists of at most ``size`` rows, without holding the table in memory."""
-        return _batches(self._relationship_file(name), size, columns)
+    def relationship_batches(
+        self, name: str, size: int, columns: list[str] | None = None, *, start: int = 0
+    ) -> Iterator[list[Row]]:
+        """The relationships of a type, from row ``start``, as lists of at most ``size`` rows; never holds the whole table."""
+        return _batches(self._relationship_file(name), size, columns, start)
 
     def counts(self) -> tuple[dict[str, int], dict[str, int]]:
         """Number of nodes by label and of relationships by type, empty ones left out."""
@@ -196,9 +200,9 @@ def _height(path: Path) -> int:
         raise WorkspaceError(f"cannot read the table {path}: {e}; build the workspace again") from e
 
 
-def _batches(path: Path, size: int, columns: list[str] | None) -> Iterator[list[Row]]:
+def _batches(path: Path, size: int, columns: list[str] | None, start: int) -> Iterator[list[Row]]:
     frame = pl.scan_parquet(path)
     if columns is not None:
         frame = frame.select(columns)
-    for start in range(0, _height(path), size):
-        yield frame.slice(start, size).collect().to_dicts()
+    for first in range(start, _height(path), size):
+        yield frame.slice(first, size).collect().to_dicts()

@@ -1,0 +1,279 @@
+"""Brings a graph store to the state of the tables by writing only what differs.
+
+Nodes and relationships carry ``row_hash``, a 52-bit integer from the digest of their row in the tables (sums of a page
+of them stay within 64 bits, so a server can compare pages without sending their rows). What has no ``row_hash`` is the
+user's: it is left alone, and so are labels, properties and relationships that users add to what is ours. A node of
+one of our labels that already has the id of a row is taken over.
+
+Nothing but the store's content decides what is written, so a sync that was killed is completed by the next one.
+Order: nodes first, then relationships, then the nodes that are gone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby, islice
+from typing import Any, Literal, Protocol
+
+from kgbuild.ddl import quote
+from kgbuild.errors import StoreError
+from kgbuild.tables import ENDS, HASH, GraphTables, Row
+
+BLOCK = 20_000
+"""Rows of a table that are compared at a time."""
+
+PAGE = 1_000
+"""Rows that a store compares by one sum."""
+
+BATCH = 5_000
+"""Rows written by one statement."""
+
+_ATTEMPTS = 3
+
+Kind = Literal["node", "relationship"]
+Progress = Callable[[str, int], None]
+
+
+class ConflictError(StoreError):
+    """Another writer was faster; comparing and writing again settles it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synced:
+    """What a sync wrote (or, as a dry run, would write)."""
+
+    created: int
+    updated: int
+    deleted: int
+    kept: tuple[str, ...]
+    """Ids of nodes that are gone from the tables but stay, because users' relationships hang on them."""
+    counters: dict[str, int]
+    """The engine's own non-zero counters, added up; empty when nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Neighbouring rows of a table, and the range of ids that they stand for: above ``after``, up to ``upto``."""
+
+    after: str
+    upto: str
+    hashes: dict[str, int]
+
+
+class Engine(Protocol):
+    """What the algorithm needs of a graph database. Errors are StoreErrors, or ConflictError where a retry helps."""
+
+    def hashes(self, kind: Kind, name: str, pages: Sequence[Page]) -> Iterator[dict[str, int | None] | None]:
+        """For each page, the stored hashes in its range by id, or None where they are known to be those of the page."""
+
+    def read(self, statement: str, parameters: Row) -> list[Row]:
+        """Run a statement that reads."""
+
+    def write(self, statement: str, parameters: Row) -> tuple[list[Row], dict[str, int]]:
+        """Run a statement in a transaction of its own; its rows, and the engine's non-zero counters."""
+
+
+def sync(engine: Engine, tables: GraphTables, *, dry_run: bool = False, progress: Progress | None = None) -> Synced:
+    """Write the difference between ``tables`` and what ``engine`` holds, in statements of at most BATCH rows."""
+    run = _Run(engine, tables, dry_run, progress or (lambda name, rows: None))
+    labels = list(tables.schema.nodes)
+    gone = [label for label in labels if run.nodes(label)]
+    for name in tables.schema.relationships:
+        run.relationships(name)
+    for label in gone:
+        run.delete_nodes(label)
+    return Synced(
+        created=run.created, updated=run.updated, deleted=run.deleted, kept=tuple(run.kept), counters=dict(run.counters)
+    )
+
+
+@dataclass(slots=True)
+class _Difference:
+    """What one block of a table asks for."""
+
+    new: list[Row] = field(default_factory=list)
+    changed: list[Row] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Run:
+    engine: Engine
+    tables: GraphTables
+    dry_run: bool
+    progress: Progress
+    created: int = 0
+    updated: int = 0
+    deleted: int = 0
+    kept: list[str] = field(default_factory=list)
+    counters: Counter[str] = field(default_factory=Counter)
+
+    def nodes(self, label: str) -> bool:
+        """Create and update the nodes of a label; whether some are gone from the tables."""
+        n = f"(n:{quote(label)} {{`id`: row.`id`}})"
+        gone = False
+
+        def write(difference: _Difference) -> None:
+            nonlocal gone
+            gone = gone or bool(difference.gone)
+            for rows in _batched(difference.new):
+                self._write(f"UNWIND $rows AS row CREATE {n} SET n += row.`properties`", rows=rows)
+                self.created += len(rows)
+            for rows in _batched(difference.changed):
+                self._write(f"UNWIND $rows AS row MATCH {n} SET n += row.`properties`", rows=rows)
+                self.updated += len(rows)
+
+        self._each_block("node", label, write)
+        return gone
+
+    def relationships(self, name: str) -> None:
+        """Create, update and delete the relationships of a type."""
+        r = f"[r:{quote(name)} {{`id`: row.`id`}}]"
+
+        def write(difference: _Difference) -> None:
+            for ids in _batched(difference.gone):
+                self._delete_relationships(name, ids)
+                self.deleted += len(ids)
+            for head, tail, rows in _by_ends(difference.changed):
+                match = f"MATCH (h:{head} {{`id`: row.`head`}})-{r}->(t:{tail} {{`id`: row.`tail`}})"
+                same = self._write(f"UNWIND $rows AS row {match} SET r += row.`properties` RETURN r.`id` AS id", rows=rows)
+                moved = [] if self.dry_run else _without(rows, same)
+                if moved:
+                    self._delete_relationships(name, [row["id"] for row in moved])
+                    self._create_relationships(name, head, tail, moved)
+                self.updated += len(rows)
+            for head, tail, rows in _by_ends(difference.new):
+                self._create_relationships(name, head, tail, rows)
+                self.created += len(rows)
+
+        self._each_block("relationship", name, write)
+
+    def delete_nodes(self, label: str) -> None:
+        """Delete the nodes of a label that are gone from the tables, but for those that users' relationships hold."""
+        schema = self.tables.schema
+        n = f"UNWIND $ids AS id MATCH (n:{quote(label)} {{`id`: id}})"
+        held = (
+            f"{n} WHERE any(l IN labels(n) WHERE l IN $labels) "
+            f"OR EXISTS {{ MATCH (n)-[r]-() WHERE r.`{HASH}` IS NULL OR NOT type(r) IN $types }} RETURN id"
+        )
+        known = {"labels": [other for other in schema.nodes if other != label], "types": list(schema.relationships)}
+
+        def write(difference: _Difference) -> None:
+            for ids in _batched(difference.gone):
+                kept = {row["id"] for row in self.engine.read(held, {"ids": ids, **known})}
+                free = [i for i in ids if i not in kept]
+                if free:
+                    self._write(f"{n} DELETE n", ids=free)
+                self.deleted += len(free)
+                self.kept += sorted(kept)
+
+        self._each_block("node", label, write)
+
+    def _delete_relationships(self, name: str, ids: list[str]) -> None:
+        self._write(f"UNWIND $ids AS id MATCH ()-[r:{quote(name)} {{`id`: id}}]->() DELETE r", ids=ids)
+
+    def _create_relationships(self, name: str, head: str, tail: str, rows: list[Row]) -> None:
+        ends = f"MATCH (h:{head} {{`id`: row.`head`}}) MATCH (t:{tail} {{`id`: row.`tail`}})"
+        create = f"CREATE (h)-[r:{quote(name)} {{`id`: row.`id`}}]->(t) SET r += row.`properties`"
+        made = self._write(f"UNWIND $rows AS row {ends} {create} RETURN count(r) AS made", rows=rows)
+        if not self.dry_run and made[0]["made"] != len(rows):
+            raise ConflictError(f"{len(rows) - made[0]['made']} ends of {name} relationships were removed while they were written")
+
+    def _write(self, statement: str, **parameters: Any) -> list[Row]:
+        if self.dry_run:
+            return []
+        rows, counters = self.engine.write(statement, parameters)
+        self.counters.update(counters)
+        return rows
+
+    def _each_block(self, kind: Kind, name: str, write: Callable[[_Difference], None]) -> None:
+        done = 0
+        for start, size, pages in _blocks(self.tables, kind, name):
+            for attempt in range(_ATTEMPTS):
+                try:
+                    write(self._difference(kind, name, start, size, pages))
+                    break
+                except ConflictError:
+                    if attempt == _ATTEMPTS - 1:
+                        raise
+            done += size
+            self.progress(name, done)
+
+    def _difference(self, kind: Kind, name: str, start: int, size: int, pages: list[Page]) -> _Difference:
+        new: set[str] = set()
+        changed: set[str] = set()
+        difference = _Difference()
+        for page, stored in zip(pages, self.engine.hashes(kind, name, pages), strict=True):
+            if stored is None:
+                continue
+            for row_id, value in page.hashes.items():
+                if row_id not in stored:
+                    new.add(row_id)
+                elif stored[row_id] != value:
+                    changed.add(row_id)
+            difference.gone += sorted(i for i, value in stored.items() if value is not None and i not in page.hashes)
+        if new or changed:
+            for row in next(_batches(self.tables, kind, name, size, None, start)):
+                if row["id"] in new:
+                    difference.new.append(_parameters(row))
+                elif row["id"] in changed:
+                    difference.changed.append(_parameters(row))
+        return difference
+
+
+def _blocks(tables: GraphTables, kind: Kind, name: str) -> Iterator[tuple[int, int, list[Page]]]:
+    """First row, number of rows and pages of each block; together the pages cover all ids there can be."""
+    after, start = "", 0
+    for block in _batches(tables, kind, name, BLOCK, ["id", HASH], 0):
+        pages = []
+        for rows in _batched(block, PAGE):
+            hashes = {row["id"]: row_number(row[HASH]) for row in rows}
+            pages.append(Page(after, rows[-1]["id"], hashes))
+            after = rows[-1]["id"]
+        yield start, len(block), pages
+        start += len(block)
+    yield start, 0, [Page(after, "\U0010ffff", {})]
+
+
+def row_number(row_hash: str) -> int:
+    """The hash of a row as stores keep it: the first 52 bits of the hexadecimal digest."""
+    return int(row_hash[:13], 16)
+
+
+def _batches(
+    tables: GraphTables, kind: Kind, name: str, size: int, columns: list[str] | None, start: int
+) -> Iterator[list[Row]]:
+    if kind == "node":
+        return tables.node_batches(name, size, columns, start=start)
+    return tables.relationship_batches(name, size, columns, start=start)
+
+
+def _parameters(row: Row) -> Row:
+    """A row of a table as the statements take it. Nulls stay: they remove what a changed row no longer has."""
+    ends = {end: row[end] for end in ENDS if end in row}
+    properties = {key: value for key, value in row.items() if key not in ends}
+    return {"id": row["id"], **ends, "properties": {**properties, HASH: row_number(row[HASH])}}
+
+
+def _by_ends(rows: list[Row]) -> Iterator[tuple[str, str, list[Row]]]:
+    """Batches of relationships that share the (quoted) labels of head and tail, in order of the ends' ids."""
+
+    def labels(row: Row) -> tuple[str, str]:
+        return row["head_label"], row["tail_label"]
+
+    for (head, tail), group in groupby(sorted(rows, key=lambda row: (*labels(row), row["head"], row["tail"])), labels):
+        for batch in _batched(group):
+            yield quote(head), quote(tail), batch
+
+
+def _without(rows: list[Row], found: list[Row]) -> list[Row]:
+    ids = {row["id"] for row in found}
+    return [row for row in rows if row["id"] not in ids]
+
+
+def _batched(rows: Iterable[Any], size: int = BATCH) -> Iterator[list[Any]]:
+    iterator = iter(rows)
+    while batch := list(islice(iterator, size)):
+        yield batch
