@@ -1,1 +1,84 @@
-"""TODO."""
+"""One spaCy pipeline that reads mentions, relations and results off a title and an abstract."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import spacy
+import spacy.about
+from spacy.language import Language
+from spacy.tokens import Doc
+
+from kgbuild.errors import ModelError
+from kgbuild.nlp import components as components  # registers the factories
+from kgbuild.nlp.text import make_tokenizer
+from kgbuild.records import Extraction, Mention, Paper
+
+MODELS = ("rules",)
+"""Names that :func:`load` knows, best first."""
+
+
+def load(model: str | None = "default", *, lexicon: Iterable[str | Path] = ()) -> Language:
+    """The extraction pipeline. ``default`` is the best there is; ``rules`` is lexicon and rules alone.
+
+    ``lexicon`` names further lexicon files; their rows replace packaged ones of the same id.
+    Raises ModelError for an unknown name and RuleError for a malformed file.
+    """
+    if model not in (None, "default", *MODELS):
+        raise ModelError(f"no model {model!r}; there is {', '.join(('default', *MODELS))}")
+    nlp = spacy.blank("en")
+    nlp.tokenizer = make_tokenizer(nlp.vocab)
+    nlp.add_pipe("kg_sentences")
+    nlp.add_pipe("kg_abbreviations")
+    nlp.add_pipe("kg_lexicon", config={"paths": [str(path) for path in lexicon]})
+    nlp.add_pipe("kg_patterns")
+    nlp.add_pipe("kg_mentions")
+    return nlp
+
+
+def version(nlp: Language) -> str:
+    """Hash of all that an extraction depends on: code, rule data, models and spaCy (16 hexadecimal digits)."""
+    h = hashlib.sha256(spacy.about.__version__.encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        h.update(path.read_bytes())
+    for name, pipe in nlp.pipeline:
+        h.update(name.encode())
+        h.update(json.dumps(nlp.get_pipe_config(name), sort_keys=True, default=str).encode())
+        if hasattr(pipe, "to_bytes"):
+            h.update(pipe.to_bytes())
+    return h.hexdigest()[:16]
+
+
+def extract(
+    nlp: Language, papers: Iterable[Paper], *, batch_size: int = 64, n_process: int = 1
+) -> Iterator[tuple[Paper, Extraction]]:
+    """Each paper with what the pipeline read in it, in order; ``n_process`` processes share the work."""
+    pairs = ((paper.text, paper) for paper in papers)
+    for doc, paper in nlp.pipe(pairs, as_tuples=True, batch_size=batch_size, n_process=n_process):
+        yield paper, to_extraction(doc, paper.key)
+
+
+def to_extraction(doc: Doc, key: str) -> Extraction:
+    """The plain record of a document that went through the pipeline."""
+    text = doc.text
+    return Extraction(
+        key=key,
+        mentions=tuple(
+            Mention(
+                start=e.start_char,
+                end=e.end_char,
+                label=e.label_,
+                entity=e._.kg_entity,
+                source=e._.kg_source,
+                confidence=e._.kg_confidence,
+                lexicon=e.kb_id_ or None,
+            )
+            for e in doc.ents
+        ),
+        relations=tuple(doc._.kg_relations),
+        results=tuple(doc._.kg_results),
+        abbreviations=tuple((text[a:b], text[c:d]) for (a, b), (c, d) in doc._.kg_abbreviations),
+    )

@@ -1,0 +1,170 @@
+"""The spaCy components. Each is a pure function on text from a module beside this one, put on a ``Doc``.
+
+====================  ========================================  ==========================================
+component             reads                                     writes
+====================  ========================================  ==========================================
+``kg_sentences``      text (title, newline, abstract)           ``token.is_sent_start``
+``kg_abbreviations``  text                                      ``doc._.kg_abbreviations``
+``kg_lexicon``        text                                      ``doc.spans["kg_candidates"]``
+``kg_patterns``       text                                      ``doc.spans["kg_candidates"]``
+``kg_mentions``       candidates, entities of other components  ``doc.ents`` and their ``_.kg_…``
+``kg_relations``      entities, sentences                       ``doc._.kg_relations``
+``kg_results``        entities, sentences                       ``doc._.kg_results``
+====================  ========================================  ==========================================
+
+A model joins by proposing spans before ``kg_mentions``: with :func:`propose`, or as any component that sets ``doc.ents``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from spacy.language import Language
+from spacy.tokens import Doc, Span
+
+from kgbuild.nlp import lexicon, rules
+from kgbuild.nlp.abbreviations import abbreviations
+from kgbuild.nlp.mentions import Candidate, group, resolve, spread
+from kgbuild.nlp.rows import Row, read_rows
+from kgbuild.nlp.text import sentence_starts, words
+from kgbuild.resources import resource
+
+CANDIDATES = "kg_candidates"
+"""Key of the span group in which components propose mentions."""
+
+OTHER_CONFIDENCE = 0.7
+"""Confidence of an entity that another component set and that says nothing of its own."""
+
+for _name in ("kg_abbreviations", "kg_relations", "kg_results"):
+    if not Doc.has_extension(_name):
+        Doc.set_extension(_name, default=())
+for _name, _default in (("kg_entity", ""), ("kg_source", ""), ("kg_confidence", 0.0)):
+    if not Span.has_extension(_name):
+        Span.set_extension(_name, default=_default)
+
+Rules = TypeVar("Rules")
+
+
+class RowComponent(Generic[Rules]):
+    """A component that applies compiled rows of data; the rows travel with the pipeline when it is saved."""
+
+    def __init__(self, rows: Any, build: Callable[[Any], Rules], apply: Callable[[Doc, Rules], None]) -> None:
+        self.rows = rows
+        self._build = build
+        self._apply = apply
+        self._rules = build(rows)
+
+    def __call__(self, doc: Doc) -> Doc:
+        self._apply(doc, self._rules)
+        return doc
+
+    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
+        """The rows as JSON."""
+        return json.dumps(self.rows, ensure_ascii=False, sort_keys=True).encode()
+
+    def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> RowComponent[Rules]:
+        """Replaces the rows by those that ``to_bytes`` gave."""
+        self.rows = json.loads(data)
+        self._rules = self._build(self.rows)
+        return self
+
+    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
+        """Writes the rows to the file ``path``."""
+        Path(path).write_bytes(self.to_bytes())
+
+    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> RowComponent[Rules]:
+        """Replaces the rows by those of the file ``path``."""
+        return self.from_bytes(Path(path).read_bytes())
+
+
+def propose(doc: Doc, candidates: Iterable[Candidate]) -> None:
+    """Adds candidates to the document; one that does not end at tokens is widened to them."""
+    spans = list(doc.spans.get(CANDIDATES, ()))
+    for c in candidates:
+        span = doc.char_span(c.start, c.end, label=c.label, kb_id=c.lexicon, span_id=c.source, alignment_mode="expand")
+        if span is not None:
+            span._.kg_confidence = max(c.confidence, span._.kg_confidence)
+            spans.append(span)
+    doc.spans[CANDIDATES] = spans
+
+
+@Language.component("kg_sentences", assigns=["token.is_sent_start"])
+def sentences(doc: Doc) -> Doc:
+    """Sentences fit for a title, a newline and an abstract."""
+    starts = set(sentence_starts(doc.text))
+    pending = False
+    for token in doc:
+        pending = pending or token.idx in starts
+        token.is_sent_start = (pending and not token.is_space) or token.i == 0
+        pending = pending and bool(token.is_space)
+    return doc
+
+
+@Language.component("kg_abbreviations", assigns=["doc._.kg_abbreviations"])
+def find_abbreviations(doc: Doc) -> Doc:
+    """Short forms and their long forms, as offsets."""
+    doc._.kg_abbreviations = tuple(abbreviations(doc.text))
+    return doc
+
+
+def lexicon_rows(paths: Iterable[str | Path] = ()) -> list[Row]:
+    """The packaged lexicon and the user's files; a row of theirs replaces ours of the same id."""
+    return read_rows([resource("schemas") / "lexicon.jsonl", *map(Path, paths)], lexicon.FIELDS, lexicon.REQUIRED)
+
+
+@Language.factory("kg_lexicon", default_config={"paths": []}, assigns=["doc.spans"])
+def make_lexicon(nlp: Language, name: str, paths: list[str]) -> RowComponent[lexicon.Lexicon]:
+    """Proposes the names of the lexicon."""
+    return RowComponent(lexicon_rows(paths), lexicon.Lexicon, _apply_lexicon)
+
+
+def _apply_lexicon(doc: Doc, known: lexicon.Lexicon) -> None:
+    text = doc.text
+    propose(doc, (Candidate(h.start, h.end, h.row["label"], h.row["id"], h.row.get("precision", 0.8), h.row["id"]) for h in known.find(text, words(text))))
+
+
+@Language.factory("kg_patterns", assigns=["doc.spans"])
+def make_patterns(nlp: Language, name: str) -> RowComponent[rules.Rules]:
+    """Proposes names and terms by their shape and their words."""
+    folder = resource("schemas")
+    data = {
+        "patterns": read_rows([folder / "patterns.jsonl"], rules.FIELDS, rules.REQUIRED),
+        "boundary": (folder / "boundary.txt").read_text(encoding="utf-8").split(),
+        "generic": (folder / "generic.txt").read_text(encoding="utf-8").splitlines(),
+    }
+    return RowComponent(data, _build_rules, _apply_patterns)
+
+
+def _build_rules(data: dict[str, Any]) -> rules.Rules:
+    return rules.Rules(data["patterns"], data["boundary"], data["generic"])
+
+
+def _apply_patterns(doc: Doc, compiled: rules.Rules) -> None:
+    text = doc.text
+    propose(doc, (Candidate(f.start, f.end, f.row["label"], f.row["id"], f.row["precision"]) for f in compiled.find(text, words(text))))
+
+
+@Language.component(
+    "kg_mentions",
+    requires=["doc.spans", "doc._.kg_abbreviations"],
+    assigns=["doc.ents", "span._.kg_entity", "span._.kg_source", "span._.kg_confidence"],
+)
+def mentions(doc: Doc) -> Doc:
+    """Makes ``doc.ents`` from the candidates, and from the entities that other components have set."""
+    text = doc.text
+    found = [
+        Candidate(s.start_char, s.end_char, s.label_, s.id_, s._.kg_confidence, s.kb_id_) for s in doc.spans.get(CANDIDATES, ())
+    ] + [
+        Candidate(s.start_char, s.end_char, s.label_, s.id_ or "ents", s._.kg_confidence or OTHER_CONFIDENCE, s.kb_id_) for s in doc.ents
+    ]
+    ents = []
+    for c, entity in group(text, spread(text, resolve(found)), doc._.kg_abbreviations):
+        span = doc.char_span(c.start, c.end, label=c.label, kb_id=c.lexicon, span_id=c.source, alignment_mode="expand")
+        if span is not None:
+            span._.kg_entity, span._.kg_source, span._.kg_confidence = entity, c.source, c.confidence
+            ents.append(span)
+    doc.ents = ents
+    return doc

@@ -1,0 +1,96 @@
+"""The lexicon: known names, and where a text writes one of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from kgbuild.nlp.rows import Row
+from kgbuild.nlp.text import Word, fold, fold_word, join, singular
+
+FIELDS: dict[str, type] = {
+    "id": str,
+    "label": str,
+    "name": str,
+    "aliases": list,
+    "case": bool,
+    "context": list,
+    "variant_of": str,
+    "better": str,
+    "precision": float,
+}
+"""Fields of a row. ``case``: only written exactly so (a name that is also a common word); ``context``: one of these
+words must stand in the text too; ``variant_of``: id of the family; ``better``: ``higher`` or ``lower``, for metrics."""
+REQUIRED = ("id", "label", "name")
+
+_GAP = re.compile(r"\s+|\s?[-‐‑–—/'’@+.:^~&]\s?|\}?\$?[_^]?\{?|\\_|\s?\(?(?=\))")
+_MAX_WORDS = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """``text[start:end]`` is a name of ``row``."""
+
+    start: int
+    end: int
+    row: Row
+
+
+class Lexicon:
+    """Finds names by hash look-ups of joined words: linear in the text, whatever the number of rows.
+
+    spaCy's PhraseMatcher compares token by token, so every spelling (``fine-tuning``, ``fine tuning``,
+    ``finetuning``, a line break within) would be a pattern of its own; here they share one key.
+    """
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self.names: dict[str, list[tuple[str, Row]]] = {}
+        self._starts: set[str] = set()
+        for row in rows:
+            for name in (row["name"], *row.get("aliases", ())):
+                self.names.setdefault(fold(name), []).append((name, row))
+        self._starts = {key[:2] for key in self.names}
+
+    def find(self, text: str, text_words: list[Word]) -> Iterator[Hit]:
+        """Every place where the text writes a name, overlapping ones included, by start and then length."""
+        folded = [fold_word(w.text) for w in text_words]
+        lower = text.casefold()
+        for i, first in enumerate(text_words):
+            joined, previous = "", first
+            if (folded[i] + (folded[i + 1] if i + 1 < len(folded) else ""))[:2] not in self._starts:
+                continue
+            for j in range(i, min(i + _MAX_WORDS, len(text_words))):
+                word = text_words[j]
+                if j > i and not _GAP.fullmatch(text, previous.end, word.start):
+                    break
+                key = join([joined, fold_word(singular(word.text))]) if joined else fold_word(singular(word.text))
+                for name, row in self.names.get(key, ()):
+                    end = _end(text, word.end, name)
+                    if end is not None and _written_so(text[first.start : end], name, row) and _in_context(lower, row):
+                        yield Hit(first.start, end, row)
+                        break
+                joined, previous = join([joined, folded[j]]) if joined else folded[j], word
+
+
+def _end(text: str, end: int, name: str) -> int | None:
+    """The end of the surface with the signs that close the name (``C++``); None where the text lacks them."""
+    tail = re.search(r"[^\w)]*$", name)
+    signs = tail.group() if tail else ""
+    return end + len(signs) if text.startswith(signs, end) else None
+
+
+def _written_so(surface: str, name: str, row: Row) -> bool:
+    """Whether the case of the surface is that of the name: asked of short names and of rows with ``case``."""
+    if name == name.lower() or not (row.get("case") or len(name) <= 4):
+        return True
+    return _letters(surface) == _letters(name)
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]", "", singular(name))
+
+
+def _in_context(lower: str, row: Row) -> bool:
+    context = row.get("context")
+    return not context or any(word in lower for word in context)
