@@ -16,7 +16,7 @@ import polars as pl
 from kgbuild.records import PAPER, Extraction, Paper, Relation, Result, Span
 from kgbuild.resolve import Entity, Known, Memory, Resolution, Resolver, slugify, variants
 from kgbuild.schema import GraphSchema
-from kgbuild.tables import GraphTables, Row, TableWriter
+from kgbuild.tables import ENDS, GraphTables, Row, TableWriter
 
 Extractions = Callable[[], Iterator[tuple[Paper, Extraction]]]
 """Starts one pass over the papers and their extractions, in any order."""
@@ -71,8 +71,46 @@ def to_networkx(tables: GraphTables, labels: Iterable[str] | None = None) -> nx.
     for name in tables.schema.relationships:
         frame = tables.relationships(name).drop("row_hash").filter(pl.col("head_label").is_in(wanted) & pl.col("tail_label").is_in(wanted))
         for row in frame.iter_rows(named=True):
-            ends = {k: row.pop(k) for k in ("head", "tail", "head_label", "tail_label")}
-            graph.add_edge(ends["head"], ends["tail"], key=name, type=name, **row)
+            _add_edge(graph, name, row)
+    return graph
+
+
+def neighbourhood(tables: GraphTables, node: str, *, hops: int, limit: int) -> nx.MultiDiGraph:
+    """What lies within ``hops`` of a node along claims, results and variants, as :func:`to_networkx` shows it.
+
+    At most ``limit`` new nodes a hop, best supported first; ``graph.graph["hidden"]`` counts those left out.
+    A result comes with what it is a result of, on, for and in.
+    """
+    schema = tables.schema
+    frames = {
+        name: tables.relationships(name).drop("row_hash")
+        for name, rel in schema.relationships.items()
+        if rel.claim or name == "VARIANT_OF" or name.startswith("RESULT_")
+    }
+    nodes, edge, hidden = {node}, {node}, 0
+    for _ in range(hops):
+        rank: dict[str, tuple[int, float]] = {}
+        for frame in frames.values():
+            near = frame.filter(pl.col("head").is_in(edge) | pl.col("tail").is_in(edge))
+            for row in near.iter_rows(named=True):
+                for end in (row["head"], row["tail"]):
+                    if end not in nodes:
+                        rank[end] = max(rank.get(end, (0, 0.0)), (row.get("support", 1), row.get("confidence", 0.0)))
+        order = sorted(rank, key=lambda n: (-rank[n][0], -rank[n][1], n))
+        hidden += len(order[limit:])
+        edge = set(order[:limit])
+        nodes |= edge
+    results = {n for n in nodes if n.startswith("x:")}
+    for name in (n for n in frames if n.startswith("RESULT_")):
+        nodes |= set(frames[name].filter(pl.col("head").is_in(results))["tail"])
+    graph = nx.MultiDiGraph(hidden=hidden)
+    for label in schema.nodes:
+        if label != "Evidence":
+            for row in tables.nodes(label).drop("row_hash").filter(pl.col("id").is_in(nodes)).iter_rows(named=True):
+                graph.add_node(row["id"], label=label, **row)
+    for name, frame in frames.items():
+        for row in frame.filter(pl.col("head").is_in(nodes) & pl.col("tail").is_in(nodes)).iter_rows(named=True):
+            _add_edge(graph, name, row)
     return graph
 
 
@@ -154,10 +192,12 @@ class _Builder:
         for id_, entity in self._entities.items():
             seen, surfaces = self._mentioned[id_], self._surfaces[id_]
             aliases = [s for s in sorted(surfaces, key=lambda s: (-surfaces[s], s)) if s != names[id_]]
-            row = {"id": id_, "name": names[id_], "aliases": aliases, "papers": len(seen.papers), "mentions": surfaces.total()}
-            self._writer.node(entity.label, row | seen.span())
+            row: Row = {"id": id_, "name": names[id_], "aliases": aliases, "papers": len(seen.papers), "mentions": surfaces.total()}
+            if entity.label == "Metric" and entity.known:
+                row["better"] = entity.known.better
+            self._writer.node(entity.label, {**row, **seen.span()})
         for (kind, head, head_label, tail, tail_label), seen in self._claims.items():
-            row = {"support": len(seen.papers), "confidence": seen.confidence} | seen.span()
+            row = {"support": len(seen.papers), "confidence": seen.confidence, **seen.span()}
             self._link(kind, head, head_label, tail, tail_label, row)
         for variant, base in variants(self._entities.values(), names):
             if self._schema.allows("VARIANT_OF", variant.label, base.label):
@@ -209,7 +249,7 @@ class _Builder:
         if relation.polarity == "asserted":
             self._claims[relation.type, head, head_label, tail, tail_label].add(paper, relation.confidence)
         on, metric = (entities[e].id if e else None for e in (relation.on, relation.metric))
-        row = {"edge": edge_id(relation.type, head, tail), "type": relation.type, "head": head, "tail": tail, "on": on, "metric": metric}
+        row = {"edge": edge_id(relation.type, head, tail), "type": relation.type, "head_id": head, "tail_id": tail, "on": on, "metric": metric}
         self._evidence(paper, row, relation, relation.sentences, relation.head_span, relation.tail_span)
 
     def _result(self, paper: Paper, result: Result, metric: str | None, entities: Mapping[str, Entity]) -> None:
@@ -230,7 +270,7 @@ class _Builder:
         for kind, end in ends.items():
             if end and self._schema.allows(kind, "Result", end[1]):
                 self._link(kind, id_, "Result", *end)
-        row = {"edge": id_, "type": RESULT, "head": paper.id, "tail": id_}
+        row = {"edge": id_, "type": RESULT, "head_id": paper.id, "tail_id": id_}
         self._evidence(paper, row, result, (result.sentence,), None, (result.start, result.end))
 
     def _evidence(
@@ -256,6 +296,11 @@ class _Builder:
     def _link(self, kind: str, head: str, head_label: str, tail: str, tail_label: str, row: Row | None = None) -> None:
         ends = {"head": head, "tail": tail, "head_label": head_label, "tail_label": tail_label}
         self._writer.relationship(kind, {"id": edge_id(kind, head, tail), **ends, **(row or {})})
+
+
+def _add_edge(graph: nx.MultiDiGraph, name: str, row: Row) -> None:
+    values = {k: v for k, v in row.items() if k not in ENDS}
+    graph.add_edge(row["head"], row["tail"], key=name, type=name, **values)
 
 
 def _paper_row(paper: Paper) -> Row:

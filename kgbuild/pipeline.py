@@ -7,14 +7,18 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kgbuild import graph, nlp, sources, stores
+from kgbuild import graph, nlp, sources
 from kgbuild.errors import NotFoundError, SourceError
 from kgbuild.records import Extraction, Paper
 from kgbuild.resolve import Known, fold
 from kgbuild.schema import load_schema
+from kgbuild.stores.local import open_embedded
 from kgbuild.workspace import Shards, Workspace
+
+if TYPE_CHECKING:
+    from spacy.language import Language
 
 SHARD = 256
 """Papers to a shard: what a kill can cost."""
@@ -88,19 +92,6 @@ def remove(papers: Iterable[str], workspace: Path, *, progress: Progress = _sile
         return _settle(space, [p for p in held if p.id not in gone], 0, [], space.quarantine(), model, progress)
 
 
-def sync_embedded(workspace: Path) -> Path:
-    """Bring the embedded store to the state of the tables, if it is not there yet; its path."""
-    space = Workspace(workspace)
-    path, mark = workspace / "embedded.kgl", workspace / "embedded.graph"
-    current = space.manifest()["graph"]
-    if not (path.exists() and mark.exists() and mark.read_text(encoding="utf-8") == current):
-        mark.unlink(missing_ok=True)
-        with stores.embedded(path) as store:
-            store.sync(space.tables())
-        mark.write_text(current, encoding="utf-8")
-    return path
-
-
 def _read(inputs: Iterable[str | Path | Paper], progress: Progress) -> tuple[list[Paper], list[dict[str, Any]]]:
     rejects: list[dict[str, Any]] = []
     papers: list[Paper] = []
@@ -161,7 +152,7 @@ def _settle(
         changed = space.publish(draft, papers, built.memory, quarantine, manifest)
     shards.prune(set(by_key))
     progress("store", 0, None)
-    sync_embedded(space.folder)
+    open_embedded(space).close()
     return Report(
         papers=len(papers),
         read=read,
@@ -174,7 +165,7 @@ def _settle(
     )
 
 
-def _extract(language: nlp.Language, papers: list[Paper], shards: Shards, progress: Progress) -> int:
+def _extract(language: Language, papers: list[Paper], shards: Shards, progress: Progress) -> int:
     known = shards.keys()
     todo = [paper for paper in papers if paper.key not in known]
     shard: list[Extraction] = []
@@ -190,8 +181,9 @@ def _extract(language: nlp.Language, papers: list[Paper], shards: Shards, progre
     return len(todo)
 
 
-def _lexicon(language: nlp.Language) -> dict[str, Known]:
-    return {e.id: Known(id=e.id, label=e.label, name=e.name, variant_of=e.variant_of) for e in nlp.lexicon(language)}
+def _lexicon(language: Language) -> dict[str, Known]:
+    fields = ("id", "label", "name", "variant_of", "better")
+    return {row["id"]: Known(**{f: row[f] for f in fields if f in row}) for row in nlp.lexicon(language)}
 
 
 def versions() -> dict[str, str]:

@@ -48,6 +48,8 @@ class Known:
     label: str
     name: str
     variant_of: str | None = None
+    better: str | None = None
+    """Of a metric: ``higher`` or ``lower``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +155,7 @@ class Resolver:
         moved = {old: now[n] for n, old in sorted(memory.ids.items()) if n in now and old not in alive}
         kept = {old: moved.get(new, new) for old, new in memory.redirects.items() if old not in alive}
         redirects = {old: new for old, new in sorted((kept | moved).items()) if new in alive}
-        return Resolution(entities, self._votes(), self._papers, Memory(memory.ids | now, redirects))
+        return Resolution(entities, self._votes(), self._papers, Memory({**memory.ids, **now}, redirects))
 
     def _new_id(self, names: list[Name], label: str, memory: Memory, taken: set[str]) -> str:
         remembered: Counter[str] = Counter()

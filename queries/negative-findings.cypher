@@ -1,0 +1,19 @@
+// negative-findings: Where is something said not to work, or not yet to be sure?
+// param name (Method, Dataset, Benchmark, Task): What it is about, by name, alias or id.
+// param limit (integer = 20): Rows at most.
+// column polarity (string): negated, hedged, future or others.
+// column type (string): Type of the relationship that is denied or doubted.
+// column head (string): Name of its head; the paper's title where that has no name.
+// column tail (string): Name of its tail.
+// column paper (string): Title of the paper.
+// column year (integer): Its year, where known.
+// column sentences (list of string): What the paper says.
+MATCH (x:Method|Dataset|Benchmark|Task)
+WHERE toLower($name) IN [toLower(x.id), toLower(x.name)] OR any(a IN x.aliases WHERE toLower(a) = toLower($name))
+MATCH (p:Paper)-[:STATES]->(e:Evidence)
+WHERE e.polarity <> 'asserted' AND e.type <> 'RESULT' AND x.id IN [e.head_id, e.tail_id]
+MATCH (h {id: e.head_id})
+MATCH (t {id: e.tail_id})
+RETURN e.polarity AS polarity, e.type AS type, h.name AS head, t.name AS tail, p.title AS paper, p.year AS year, e.sentences AS sentences
+ORDER BY polarity, type, head, tail, paper
+LIMIT $limit
