@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from kgbuild.stores.sync import Progress, Synced
 from kgbuild.tables import GraphTables, Row
 
-__all__ = ["Store", "Synced", "embedded"]
+__all__ = ["Store", "Synced", "embedded", "neo4j"]
 
 
 class Store(Protocol):
@@ -35,6 +35,13 @@ class Store(Protocol):
 
 def embedded(path: Path) -> Store:
     """The graph in one file, with no server; made by the first sync."""
-    from kgbuild.stores.embedded import EmbeddedStore
+    from kgbuild.stores.kglite import EmbeddedStore
 
     return EmbeddedStore(path)
+
+
+def neo4j(uri: str, username: str, password: str, database: str, tracer: Callable[[str], None] | None = None) -> Store:
+    """A database of a Neo4j server; ``tracer`` hears of each statement, without its parameters."""
+    from kgbuild.stores.bolt import Neo4jStore
+
+    return Neo4jStore(uri, username, password, database, tracer)

@@ -65,8 +65,11 @@ class Page:
 class Engine(Protocol):
     """What the algorithm needs of a graph database. Errors are StoreErrors, or ConflictError where a retry helps."""
 
-    def hashes(self, kind: Kind, name: str, pages: Sequence[Page]) -> Iterator[dict[str, int | None] | None]:
-        """For each page, the stored hashes in its range by id, or None where they are known to be those of the page."""
+    def hashes(self, kind: Kind, name: str, pages: Sequence[Page]) -> Iterator[tuple[Page, dict[str, int | None]]]:
+        """Pages with the hashes that are stored in their range, by id.
+
+        Pages that are known to be equal may be left out; a page whose range holds far more rows comes in parts.
+        """
 
     def read(self, statement: str, parameters: Row) -> list[Row]:
         """Run a statement that reads."""
@@ -193,7 +196,8 @@ class _Run:
         for start, size, pages in _blocks(self.tables, kind, name):
             for attempt in range(_ATTEMPTS):
                 try:
-                    write(self._difference(kind, name, start, size, pages))
+                    for difference in self._differences(kind, name, start, size, pages):
+                        write(difference)
                     break
                 except ConflictError:
                     if attempt == _ATTEMPTS - 1:
@@ -201,26 +205,24 @@ class _Run:
             done += size
             self.progress(name, done)
 
-    def _difference(self, kind: Kind, name: str, start: int, size: int, pages: list[Page]) -> _Difference:
+    def _differences(self, kind: Kind, name: str, start: int, size: int, pages: list[Page]) -> Iterator[_Difference]:
+        """What a block asks for; in several parts where much is gone, as a store may hold far more than the tables."""
         new: set[str] = set()
         changed: set[str] = set()
-        difference = _Difference()
-        for page, stored in zip(pages, self.engine.hashes(kind, name, pages), strict=True):
-            if stored is None:
-                continue
-            for row_id, value in page.hashes.items():
-                if row_id not in stored:
-                    new.add(row_id)
-                elif stored[row_id] != value:
-                    changed.add(row_id)
-            difference.gone += sorted(i for i, value in stored.items() if value is not None and i not in page.hashes)
-        if new or changed:
-            for row in next(_batches(self.tables, kind, name, size, None, start)):
-                if row["id"] in new:
-                    difference.new.append(_parameters(row))
-                elif row["id"] in changed:
-                    difference.changed.append(_parameters(row))
-        return difference
+        gone: list[str] = []
+        for page, stored in self.engine.hashes(kind, name, pages):
+            new.update(page.hashes.keys() - stored.keys())
+            changed.update(i for i, value in page.hashes.items() if i in stored and stored[i] != value)
+            gone += sorted(i for i, value in stored.items() if value is not None and i not in page.hashes)
+            if len(gone) >= BATCH:
+                yield _Difference(gone=gone)
+                gone = []
+        rows = next(_batches(self.tables, kind, name, size, None, start)) if new or changed else []
+        yield _Difference(
+            new=[_parameters(row) for row in rows if row["id"] in new],
+            changed=[_parameters(row) for row in rows if row["id"] in changed],
+            gone=gone,
+        )
 
 
 def _blocks(tables: GraphTables, kind: Kind, name: str) -> Iterator[tuple[int, int, list[Page]]]:

@@ -119,12 +119,12 @@ class _Engine:
         self._ids: list[str] = []
         self._hashes: list[int | None] = []
 
-    def hashes(self, kind: Kind, name: str, pages: Sequence[Page]) -> Iterator[dict[str, int | None] | None]:
+    def hashes(self, kind: Kind, name: str, pages: Sequence[Page]) -> Iterator[tuple[Page, dict[str, int | None]]]:
         if self._listed != (kind, name) or not pages[0].after:
             self._list(kind, name)
         for page in pages:
             span = slice(bisect_right(self._ids, page.after), bisect_right(self._ids, page.upto))
-            yield dict(zip(self._ids[span], self._hashes[span], strict=True))
+            yield page, dict(zip(self._ids[span], self._hashes[span], strict=True))
 
     def read(self, statement: str, parameters: Row) -> list[Row]:
         rows: list[Row] = self._graph.cypher(statement, params=parameters, timeout_ms=0).to_list()
@@ -151,7 +151,7 @@ def _plain(value: Any) -> Any:
         return value
     match value:
         case {"id": int(), "labels": [str(label), *_] as labels, "properties": dict(properties)} if len(value) == 3:
-            return {"labels": labels, "properties": _stored(label, properties)}
+            return {"labels": sorted(labels), "properties": _stored(label, properties)}
         case {"id": int(), "start": int(), "end": int(), "type": str(name), "properties": dict(properties)}:
             return {"type": name, "properties": properties}
     return {key: _plain(v) for key, v in value.items()}

@@ -1,0 +1,223 @@
+"""Neo4j through its official driver. The only module that knows the driver.
+
+Works on Community edition without APOC, from Neo4j 5.7 on. The database is always named; statements run in managed
+transactions, which the driver retries after transient errors.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import neo4j
+from neo4j import exceptions, graph, time
+
+from kgbuild import ddl
+from kgbuild.ddl import quote
+from kgbuild.errors import StoreError
+from kgbuild.stores.sync import ConflictError, Kind, Page, Progress, Synced, sync
+from kgbuild.tables import HASH, GraphTables, Row
+
+_LISTED = 20_000
+"""Most rows of a page's range that are read at a time."""
+
+_INDEX_SECONDS = 600
+
+_SCHEMES = ("bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc")
+
+
+class PasswordError(StoreError):
+    """The server does not accept the user name and password."""
+
+
+class Neo4jStore:
+    """One database of a Neo4j server. Connects at the first use; ``tracer`` hears of each statement before it runs."""
+
+    def __init__(
+        self, uri: str, username: str, password: str, database: str, tracer: Callable[[str], None] | None = None
+    ) -> None:
+        self.address = _address(uri)
+        self.database = database
+        self._username = username
+        self._tracer = tracer or (lambda statement: None)
+        self._connected = False
+        if urlsplit(uri).scheme not in _SCHEMES:
+            raise StoreError(f"{self.address!r} is no address of Neo4j; write one like bolt://HOST:7687 ({', '.join(_SCHEMES)})")
+        with self._errors():
+            self._driver = neo4j.GraphDatabase.driver(
+                uri, auth=(username, password), connection_timeout=10.0, notifications_min_severity="OFF"
+            )
+
+    def __repr__(self) -> str:
+        return f"Neo4jStore({self.address!r}, database={self.database!r})"
+
+    def __enter__(self) -> Neo4jStore:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._driver.close()
+
+    def sync(self, tables: GraphTables, *, dry_run: bool = False, progress: Progress | None = None) -> Synced:
+        """Bring the database to the state of the tables, constraints and indexes first."""
+        with self._errors():
+            setup = {} if dry_run else self._set_up(tables)
+            synced = sync(self, tables, dry_run=dry_run, progress=progress)
+        return replace(synced, counters=dict(Counter(setup) + Counter(synced.counters)))
+
+    def run(self, cypher: str, parameters: Mapping[str, Any] | None = None, *, timeout: float = 60.0) -> list[Row]:
+        """Rows of a query that only reads. Raises StoreError where it writes, fails, or takes over ``timeout`` seconds."""
+        with self._errors():
+            return self.read(neo4j.Query(cast(Any, cypher), timeout=timeout), dict(parameters or {}))
+
+    def read(self, statement: str | neo4j.Query, parameters: Row) -> list[Row]:
+        """Part of the sync engine: a statement that the server refuses if it writes."""
+        rows, _ = self._execute(statement, parameters, neo4j.RoutingControl.READ)
+        return rows
+
+    def write(self, statement: str, parameters: Row) -> tuple[list[Row], dict[str, int]]:
+        """Part of the sync engine: a statement in a transaction of its own."""
+        return self._execute(statement, parameters, neo4j.RoutingControl.WRITE)
+
+    def hashes(self, kind: Kind, name: str, pages: Sequence[Page]) -> Iterator[tuple[Page, dict[str, int | None]]]:
+        """Part of the sync engine: compares pages by number of rows and sum of hashes, and lists only those that differ."""
+        pattern = f"(x:{quote(name)})" if kind == "node" else f"()-[x:{quote(name)}]->()"
+        sums = (
+            f"UNWIND $pages AS page MATCH {pattern} WHERE x.`id` > page.after AND x.`id` <= page.upto "
+            f"RETURN page.after AS after, count(x) AS rows, count(x.`{HASH}`) AS ours, sum(x.`{HASH}`) AS total"
+        )
+        ranges = [{"after": page.after, "upto": page.upto} for page in pages]
+        stored = {row["after"]: row for row in self.read(sums, {"pages": ranges})}
+        for page in pages:
+            row = stored.get(page.after)
+            if row is None:
+                yield page, {}
+            elif row["ours"] != len(page.hashes) or row["total"] != sum(page.hashes.values()):
+                yield from self._list(pattern, page)
+
+    def _list(self, pattern: str, page: Page) -> Iterator[tuple[Page, dict[str, int | None]]]:
+        statement = (
+            f"MATCH {pattern} WHERE x.`id` > $after AND x.`id` <= $upto "
+            f"RETURN x.`id` AS id, x.`{HASH}` AS hash ORDER BY x.`id` LIMIT $limit"
+        )
+        after = page.after
+        while True:
+            rows = self.read(statement, {"after": after, "upto": page.upto, "limit": _LISTED})
+            upto = page.upto if len(rows) < _LISTED else rows[-1]["id"]
+            part = Page(after, upto, {i: value for i, value in page.hashes.items() if after < i <= upto})
+            yield part, {row["id"]: row["hash"] for row in rows}
+            if upto == page.upto:
+                return
+            after = upto
+
+    def _set_up(self, tables: GraphTables) -> dict[str, int]:
+        """Constraints and indexes that are missing, in one transaction; waits until they serve."""
+        schema = tables.schema
+        statements = [*ddl.constraints(schema), *ddl.indexes(schema), *ddl.fulltext(schema)]
+
+        def work(transaction: neo4j.ManagedTransaction) -> dict[str, int]:
+            counters = Counter[str]()
+            for statement in statements:
+                self._tracer(statement)
+                counters.update(_counters(transaction.run(cast(Any, statement)).consume()))
+            return dict(counters)
+
+        with self._connection().session(database=self.database) as session:
+            counters = session.execute_write(work)
+        if counters:
+            self.read("CALL db.awaitIndexes($seconds)", {"seconds": _INDEX_SECONDS})
+        return counters
+
+    def _execute(
+        self, statement: str | neo4j.Query, parameters: Row, routing: neo4j.RoutingControl
+    ) -> tuple[list[Row], dict[str, int]]:
+        self._tracer(statement if isinstance(statement, str) else statement.text)
+        with self._errors():
+            result = self._connection().execute_query(
+                cast(Any, statement), parameters, routing_=routing, database_=self.database
+            )
+        rows = [{key: _plain(record[key]) for key in result.keys} for record in result.records]
+        return rows, _counters(result.summary)
+
+    def _connection(self) -> neo4j.Driver:
+        """The driver, after one try without retries, so that a wrong address or password shows at once."""
+        if not self._connected:
+            with self._driver.session(database=self.database) as session:
+                session.run("RETURN 1").consume()
+            self._connected = True
+        return self._driver
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """The driver's errors as StoreErrors, the most specific first."""
+        try:
+            yield
+        except exceptions.AuthError as e:
+            raise PasswordError(
+                f"{self.address} does not accept user {self._username!r} with this password; "
+                "check NEO4J_USERNAME and NEO4J_PASSWORD"
+            ) from e
+        except exceptions.ConstraintError as e:
+            raise ConflictError(f"{self.address} was changed by another writer meanwhile: {e.message}") from e
+        except exceptions.Neo4jError as e:
+            raise StoreError(self._refusal(e)) from e
+        except (exceptions.ConfigurationError, ValueError, TypeError) as e:
+            raise StoreError(f"the driver refuses {self.address} or a parameter of the query: {e}") from e
+        except (exceptions.DriverError, OSError) as e:
+            reason = str(e).splitlines()[-1]
+            raise StoreError(
+                f"no Neo4j server answers at {self.address}, or it went away ({reason}); see that it runs and that scheme, "
+                "host and port are right, or start one with: kgbuild neo4j start"
+            ) from e
+
+    def _refusal(self, error: exceptions.Neo4jError) -> str:
+        code = error.code or ""
+        if code == "Neo.ClientError.Database.DatabaseNotFound":
+            return f"{self.address} has no database {self.database!r}; check NEO4J_DATABASE (a Community server has only neo4j)"
+        if code.startswith("Neo.ClientError.Transaction.TransactionTimedOut"):
+            return "the query took too long; narrow it, or allow it more time"
+        if code == "Neo.ClientError.Statement.AccessMode":
+            return "the query writes; a query may only read the store"
+        if code == "Neo.ClientError.Security.AuthenticationRateLimit":
+            return f"{self.address} saw too many wrong passwords and takes none for some seconds; wait, then try again"
+        if code == "Neo.ClientError.Security.Forbidden":
+            return f"user {self._username!r} lacks a right that this needs: {error.message}"
+        return f"{self.address} refuses the statement: {error.message} [{code}]"
+
+
+def _address(uri: str) -> str:
+    """The address without user and password, which may not be shown."""
+    head, at, tail = uri.rpartition("@")
+    return f"{urlsplit(uri).scheme}://{tail}" if at and head else uri
+
+
+def _counters(summary: neo4j.ResultSummary) -> dict[str, int]:
+    return {name: n for name, n in vars(summary.counters).items() if type(n) is int and n}
+
+
+def _plain(value: Any) -> Any:
+    """A value of the driver as every store returns it."""
+    match value:
+        case graph.Node():
+            return {"labels": sorted(value.labels), "properties": _plain(dict(value))}
+        case graph.Relationship():
+            return {"type": value.type, "properties": _plain(dict(value))}
+        case graph.Path():
+            return {"nodes": _plain(list(value.nodes)), "relationships": _plain(list(value.relationships))}
+        case time.Date() | time.Time() | time.DateTime():
+            return value.to_native()
+        case time.Duration():
+            return {"months": value.months, "days": value.days, "seconds": value.seconds}
+        case list():
+            return [_plain(v) for v in value]
+        case dict():
+            return {key: _plain(v) for key, v in value.items()}
+    return value
