@@ -113,7 +113,7 @@ class Resolver:
                 self._papers[name] += 1
                 self._surfaces[name].update(surfaces)
                 self._labels[name][group.label] += 1
-                if entry := self._entry(group):
+                if entry := _entry(group, self._lexicon):
                     self._known[name][entry] += 1
                 if name.key in shorts:
                     self._longs[name].update(long)
@@ -150,12 +150,15 @@ class Resolver:
             taken.add(id_)
             entity = Entity(id=id_, label=label, names=tuple(names), known=known)
             entities.update(dict.fromkeys(names, entity))
+        by_entry = {e.known.id: e for e in entities.values() if e.known}
+        for known in self._lexicon.values():
+            by_entry.setdefault(known.id, Entity(id=known.id, label=known.label, names=(), known=known))
         now = {name: entity.id for name, entity in entities.items()}
         alive = set(now.values())
         moved = {old: now[n] for n, old in sorted(memory.ids.items()) if n in now and old not in alive}
         kept = {old: moved.get(new, new) for old, new in memory.redirects.items() if old not in alive}
         redirects = {old: new for old, new in sorted((kept | moved).items()) if new in alive}
-        return Resolution(entities, self._votes(), self._papers, Memory({**memory.ids, **now}, redirects))
+        return Resolution(entities, by_entry, self._lexicon, self._votes(), self._papers, Memory({**memory.ids, **now}, redirects))
 
     def _new_id(self, names: list[Name], label: str, memory: Memory, taken: set[str]) -> str:
         remembered: Counter[str] = Counter()
@@ -178,11 +181,6 @@ class Resolver:
             votes.update(self._labels[name])
         # Dataset before Benchmark on a draw: the weaker claim
         return min(votes, key=lambda label: (-votes[label], label != "Dataset", label))
-
-    def _entry(self, group: _Group) -> str | None:
-        """The lexicon entry that a group names, where its type agrees."""
-        found = Counter(e for e in group.entries if e in self._lexicon and kind(self._lexicon[e].label) == kind(group.label))
-        return min(found, key=lambda e: (-found[e], e)) if found else None
 
     def _sole_entry(self, name: Name) -> str | None:
         found = self._known.get(name)
@@ -225,6 +223,9 @@ class Resolution:
     """What every group of mentions stands for."""
 
     by_name: Mapping[Name, Entity]
+    by_entry: Mapping[str, Entity]
+    """Lexicon id -> entity."""
+    lexicon: Mapping[str, Known]
     votes: Mapping[Name, Name]
     papers: Mapping[Name, int]
     memory: Memory
@@ -235,11 +236,8 @@ class Resolution:
         return {group.id: self._entity(group, shorts) for group in _groups(paper, extraction)}
 
     def _entity(self, group: _Group, shorts: set[str]) -> Entity:
-        for entry in group.entries:
-            for name in group.names:
-                entity = self.by_name[name]
-                if entity.known and entity.known.id == entry:
-                    return entity
+        if entry := _entry(group, self.lexicon):
+            return self.by_entry[entry]
         long = [n for n in group.names if n.key not in shorts]
         best = min(long or group.names, key=lambda n: (-self.papers[n], n))
         if not long or len(group.names) == 1:
@@ -304,6 +302,12 @@ def _groups(paper: Paper, extraction: Extraction) -> list[_Group]:
             names[Name(kind(label), fold(surface))][surface] += 1
         groups.append(_Group(id_, label, names, tuple(m.lexicon for m in mentions if m.lexicon)))
     return groups
+
+
+def _entry(group: _Group, lexicon: Mapping[str, Known]) -> str | None:
+    """The lexicon entry that a group names, where its type agrees."""
+    found = Counter(e for e in group.entries if e in lexicon and kind(lexicon[e].label) == kind(group.label))
+    return min(found, key=lambda e: (-found[e], e)) if found else None
 
 
 def _shorts(extraction: Extraction) -> set[str]:

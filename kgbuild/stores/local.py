@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from kgbuild.stores.kglite import EmbeddedStore
+from kgbuild.stores import Store, embedded
 from kgbuild.workspace import Workspace
 
 
-def open_embedded(workspace: Workspace) -> EmbeddedStore:
+def open_embedded(workspace: Workspace) -> Store:
     """The embedded store, brought to the state of the current graph if it is not there yet.
 
     A mark beside the file says which graph it holds; it is removed before a change and written after, so a store
@@ -14,7 +14,7 @@ def open_embedded(workspace: Workspace) -> EmbeddedStore:
     """
     path, mark = workspace.folder / "embedded.kgl", workspace.folder / "embedded.graph"
     current = workspace.manifest()["graph"]
-    store = EmbeddedStore(path)
+    store = embedded(path)
     if not (path.exists() and mark.exists() and mark.read_text(encoding="utf-8") == current):
         mark.unlink(missing_ok=True)
         store.sync(workspace.tables())
