@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from kgbuild.errors import KGError, NotFoundError
 from kgbuild.schema import load_schema
 from kgbuild.views import focus, notebook
-from kgbuild.views.focus import _box, elements, segments
+from kgbuild.views.focus import box, elements, segments
 from kgbuild.views.network import KGNetwork
 
 READY = 'html[data-ready="1"]'
@@ -51,7 +51,7 @@ def claim(graph: nx.MultiDiGraph, head: str, name: str, tail: str, support: int,
 
 def small() -> tuple[nx.MultiDiGraph, dict[str, list[dict[str, Any]]], str]:
     """A method, and one node of each other kind around it."""
-    graph = nx.MultiDiGraph()
+    graph = nx.MultiDiGraph(hidden=31)
     graph.add_node(
         "bert",
         label="Method",
@@ -186,7 +186,7 @@ def test_no_caption_covers_another(size: int) -> None:
         graph.add_edge(f"n{i}", f"n{0 if i % 3 else i // 2}", key="BASED_ON")
     graph.add_node("alone", label="Method", name="Alone")
     nodes = elements(graph, {}, "n0")["nodes"]
-    placed = [_box(node).at(node["x"], node["y"]) for node in nodes]
+    placed = [box(node).at(node["x"], node["y"]) for node in nodes]
     assert not any(a.meets(b) for a, b in itertools.combinations(placed, 2))
     assert next((n["x"], n["y"]) for n in nodes if n["id"] == "n0") == (0, 0)
 
@@ -216,7 +216,7 @@ def test_a_hairball_is_refused_with_the_remedy() -> None:
 
 def test_same_graph_same_bytes_in_any_order() -> None:
     graph, evidence, entity = small()
-    turned = nx.MultiDiGraph()
+    turned = nx.MultiDiGraph(hidden=31)
     turned.add_nodes_from(reversed(list(graph.nodes(data=True))))
     turned.add_edges_from(reversed(list(graph.edges(keys=True, data=True))))
     before = repr((graph.nodes(data=True), graph.edges(keys=True, data=True)))
@@ -335,6 +335,9 @@ def test_everything_is_drawn(page: Page) -> None:
     expect(page.locator("#counts")).to_have_text("7 of 7 entities, 7 of 7 relations shown")
     assert heading(page) == "BERT"
     assert page.inner_text("#panel").count("EVALUATED_ON → (2)") == 1
+    assert page.inner_text("#note") == (
+        "Results: as reported in the abstract, not verified. 31 less supported neighbours are not on this page."
+    )
 
 
 @pytest.mark.browser
@@ -496,7 +499,7 @@ def test_phone_needs_no_sideways_scroll(visit: Callable[..., Page], make: Callab
         button.click()
     page.locator("#filters summary").click()
     assert page.evaluate("[document.documentElement.scrollWidth, innerWidth]") == [390, 390]
-    assert page.locator("#canvas canvas").bounding_box()["height"] > 300
+    assert page.locator("#canvas canvas").boundingbox()["height"] > 300
 
 
 @pytest.mark.browser

@@ -57,8 +57,10 @@
     return svg;
   }
 
+  const isWeb = (url) => url !== null && url.startsWith("https://");
+
   function link(url, text) {
-    return (url || "").startsWith("https://")
+    return isWeb(url)
       ? el("a", { href: url, target: "_blank", rel: "noopener noreferrer", dir: "auto" }, text)
       : name(text);
   }
@@ -274,7 +276,7 @@
     if (data.aliases.length > 0) {
       parts.push(el("p", { class: "facts" }, "Also written ", ...data.aliases.flatMap((alias, i) => [i ? ", " : "", name(alias)])));
     }
-    if (data.url) parts.push(el("p", { class: "facts" }, link(data.url, "Open the paper")));
+    if (isWeb(data.url)) parts.push(el("p", { class: "facts" }, link(data.url, "Open the paper")));
     if (type.about) parts.push(el("p", { class: "facts" }, type.about));
     if (!shownNodes.has(node.id)) parts.push(el("p", { class: "caution" }, "Hidden from the drawing by the filters."));
     if (data.evidence.length > 0) parts.push(el("h3", {}, "Evidence"), el("ul", {}, ...data.evidence.map(evidenceItem)));
@@ -304,13 +306,14 @@
       el("p", { class: "facts" }, strength(edge.data)),
       [edge.from, edge.to].some((id) => nodes.get(id).data.type === "Result") ? el("p", { class: "caution" }, CAUTION) : null,
       el("h3", {}, "Evidence"),
-      rows.length > 0 ? el("ul", {}, ...rows.map(evidenceItem)) : el("p", { class: "muted line" }, "This relation follows from the records themselves; no sentence states it."),
+      rows.length > 0 ? el("ul", {}, ...rows.map(evidenceItem)) : el("p", { class: "muted line" }, edge.dashes
+        ? "This relation follows from the records themselves; no sentence states it." : "Its sentences are not part of this page."),
     ].filter((part) => part !== null);
   }
 
   function showPanel() {
     const { node, edge } = current();
-    const back = trail.length > 1 ? el("p", { class: "line" }, el("button", { type: "button", id: "back", onclick: goBack }, "← Back")) : null;
+    const back = trail.length > 1 ? el("p", { class: "back" }, el("button", { type: "button", onclick: goBack }, "← Back")) : null;
     const parts = edge ? edgePanel(edges.get(edge)) : nodePanel(nodes.get(node));
     byId("panel").replaceChildren(...(back ? [back] : []), ...parts);
     byId("panel").scrollTop = 0;
@@ -416,7 +419,8 @@
     Object.assign(state, { hiddenTypes: new Set(), hiddenRelations: new Set(), confidence: 0, support: 1 });
     refresh();
   });
-  if (types.has("Result")) byId("note").textContent = `Results: ${CAUTION.toLowerCase().replace(".", "")}.`;
+  byId("note").textContent = (types.has("Result") ? `Results: ${CAUTION.toLowerCase()}` : "Read from abstracts by rules and models, not verified.")
+    + (view.hidden > 0 ? ` ${plural(view.hidden, "less supported neighbour is", "less supported neighbours are")} not on this page.` : "");
 
   // ---- Search -----------------------------------------------------------------------------------------------------------
 

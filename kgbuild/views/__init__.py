@@ -23,8 +23,9 @@ def focus(
     """A self-contained HTML page of one entity and its neighbourhood, with the evidence of every relation.
 
     ``graph`` is what to draw, already cut to size: its nodes carry ``label`` and ``name`` beside the schema's
-    properties, its edge keys are relationship types. ``evidence`` maps the id of an edge (or of a Result) to
-    rows of evidence. Any attribute may be missing. The same input gives the same bytes.
+    properties, its edge keys are relationship types. ``graph.graph["hidden"]``, where set, counts the nodes that were
+    left out, and the page says so. ``evidence`` maps the id of an edge (or of a Result) to rows of evidence, with
+    offsets in code points. Any attribute may be missing. The same input gives the same bytes.
 
     Raises NotFoundError if ``entity`` is not in ``graph``, KGError if the graph is too large to read.
     """

@@ -33,6 +33,7 @@ class View(TypedDict):
 
     title: str
     entity: str
+    hidden: int
     types: list[dict[str, Any]]
     relations: list[dict[str, Any]]
     nodes: list[dict[str, Any]]
@@ -65,7 +66,10 @@ def elements(graph: nx.MultiDiGraph, evidence: Evidence, entity: str, *, title: 
             n["id"],
         )
     )
-    edges = [_edge(head, tail, key, attributes, evidence) for head, tail, key, attributes in graph.edges(keys=True, data=True)]
+    edges = [
+        _edge(head, tail, key, attributes, evidence)
+        for head, tail, key, attributes in graph.edges(keys=True, data=True)
+    ]
     edges.sort(
         key=lambda e: (
             order.get(e["label"], len(order)),
@@ -78,7 +82,7 @@ def elements(graph: nx.MultiDiGraph, evidence: Evidence, entity: str, *, title: 
     )
     _curve(edges)
 
-    boxes = {node["id"]: _box(node) for node in nodes}
+    boxes = {node["id"]: box(node) for node in nodes}
     groups = {node["id"]: node["data"]["type"] for node in nodes}
     at = radial(str(entity), groups, boxes, [(edge["from"], edge["to"]) for edge in edges])
     for node in nodes:
@@ -94,6 +98,7 @@ def elements(graph: nx.MultiDiGraph, evidence: Evidence, entity: str, *, title: 
     return View(
         title=title or f"{name} and its neighbourhood",
         entity=str(entity),
+        hidden=graph.graph.get("hidden", 0),
         types=_types(groups.values()),
         relations=_relations(edge["label"] for edge in edges),
         nodes=nodes,
@@ -234,7 +239,7 @@ def _caption(name: str, width: int) -> str:
     return "\n".join(textwrap.wrap(name, width, max_lines=3, placeholder="…")) or name[:width]
 
 
-def _box(node: Mapping[str, Any]) -> Box:
+def box(node: Mapping[str, Any]) -> Box:
     """The room that a node and its caption take, with a little air."""
     lines = node["label"].split("\n")
     size, font = node["size"], node["font"]["size"]
