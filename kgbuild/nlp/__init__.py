@@ -14,6 +14,7 @@ from spacy.tokens import Doc
 
 from kgbuild.errors import ModelError
 from kgbuild.nlp import components as components  # registers the factories
+from kgbuild.nlp.rows import Row
 from kgbuild.nlp.text import make_tokenizer
 from kgbuild.records import Extraction, Mention, Paper
 
@@ -50,6 +51,12 @@ def version(nlp: Language) -> str:
         if hasattr(pipe, "to_bytes"):
             h.update(pipe.to_bytes())
     return h.hexdigest()[:16]
+
+
+def lexicon(nlp: Language) -> list[Row]:
+    """The rows of the names that the pipeline knows."""
+    rows: list[Row] = nlp.get_pipe("kg_lexicon").rows  # type: ignore[attr-defined]
+    return rows
 
 
 def extract(

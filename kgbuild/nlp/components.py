@@ -23,20 +23,20 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from spacy.language import Language
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc, Span, SpanGroup
 
 from kgbuild.nlp import lexicon, rules
 from kgbuild.nlp.abbreviations import abbreviations
-from kgbuild.nlp.mentions import Candidate, group, resolve, spread
+from kgbuild.nlp.mentions import Candidate, defined, group, resolve, settle, spread
 from kgbuild.nlp.rows import Row, read_rows
 from kgbuild.nlp.text import sentence_starts, words
 from kgbuild.resources import resource
 
 CANDIDATES = "kg_candidates"
-"""Key of the span group in which components propose mentions."""
+"""Key of the span group in which components propose mentions, with ``attrs["scores"]`` as spaCy's spancat has it."""
 
 OTHER_CONFIDENCE = 0.7
-"""Confidence of an entity that another component set and that says nothing of its own."""
+"""Confidence of an entity that another component set, which says none of its own."""
 
 for _name in ("kg_abbreviations", "kg_relations", "kg_results"):
     if not Doc.has_extension(_name):
@@ -82,13 +82,24 @@ class RowComponent(Generic[Rules]):
 
 def propose(doc: Doc, candidates: Iterable[Candidate]) -> None:
     """Adds candidates to the document; one that does not end at tokens is widened to them."""
-    spans = list(doc.spans.get(CANDIDATES, ()))
+    group = doc.spans[CANDIDATES] if CANDIDATES in doc.spans else SpanGroup(doc, name=CANDIDATES)
+    scores = list(group.attrs.get("scores", ()))
     for c in candidates:
         span = doc.char_span(c.start, c.end, label=c.label, kb_id=c.lexicon, span_id=c.source, alignment_mode="expand")
         if span is not None:
-            span._.kg_confidence = max(c.confidence, span._.kg_confidence)
-            spans.append(span)
-    doc.spans[CANDIDATES] = spans
+            group.append(span)
+            scores.append(c.confidence)
+    group.attrs["scores"] = scores
+    doc.spans[CANDIDATES] = group
+
+
+def proposed(doc: Doc) -> list[Candidate]:
+    """What components have proposed so far, entities that other components have set included."""
+    group = doc.spans[CANDIDATES] if CANDIDATES in doc.spans else SpanGroup(doc, name=CANDIDATES)
+    scores = group.attrs.get("scores") or [OTHER_CONFIDENCE] * len(group)
+    return [
+        Candidate(s.start_char, s.end_char, s.label_, s.id_, score, s.kb_id_) for s, score in zip(group, scores, strict=True)
+    ] + [Candidate(s.start_char, s.end_char, s.label_, s.id_ or "ents", OTHER_CONFIDENCE, s.kb_id_) for s in doc.ents]
 
 
 @Language.component("kg_sentences", assigns=["token.is_sent_start"])
@@ -155,13 +166,11 @@ def _apply_patterns(doc: Doc, compiled: rules.Rules) -> None:
 def mentions(doc: Doc) -> Doc:
     """Makes ``doc.ents`` from the candidates, and from the entities that other components have set."""
     text = doc.text
-    found = [
-        Candidate(s.start_char, s.end_char, s.label_, s.id_, s._.kg_confidence, s.kb_id_) for s in doc.spans.get(CANDIDATES, ())
-    ] + [
-        Candidate(s.start_char, s.end_char, s.label_, s.id_ or "ents", s._.kg_confidence or OTHER_CONFIDENCE, s.kb_id_) for s in doc.ents
-    ]
+    found = proposed(doc)
+    pairs = doc._.kg_abbreviations
+    kept = spread(text, resolve(settle(text, found + defined(found, pairs), pairs)))
     ents = []
-    for c, entity in group(text, spread(text, resolve(found)), doc._.kg_abbreviations):
+    for c, entity in zip(kept, group(text, kept, pairs), strict=True):
         span = doc.char_span(c.start, c.end, label=c.label, kb_id=c.lexicon, span_id=c.source, alignment_mode="expand")
         if span is not None:
             span._.kg_entity, span._.kg_source, span._.kg_confidence = entity, c.source, c.confidence

@@ -24,7 +24,8 @@ FIELDS: dict[str, type] = {
 words must stand in the text too; ``variant_of``: id of the family; ``better``: ``higher`` or ``lower``, for metrics."""
 REQUIRED = ("id", "label", "name")
 
-_GAP = re.compile(r"\s+|\s?[-‐‑–—/'’@+.:^~&]\s?|\}?\$?[_^]?\{?|\\_|\s?\(?(?=\))")
+_GAP = re.compile(r"\s+|\s?[-‐‑–—/'’@+.:^~&*]\s?|\}?\$?[_^]?\{?|\\_|\s?\(?(?=\))")
+_PLUS = re.compile(r"\+{1,2}(?![\w+])")
 _MAX_WORDS = 9
 
 
@@ -65,24 +66,18 @@ class Lexicon:
                 if j > i and not _GAP.fullmatch(text, previous.end, word.start):
                     break
                 key = join([joined, fold_word(singular(word.text))]) if joined else fold_word(singular(word.text))
-                for name, row in self.names.get(key, ()):
-                    end = _end(text, word.end, name)
-                    if end is not None and _written_so(text[first.start : end], name, row) and _in_context(lower, row):
+                plus = _PLUS.match(text, word.end)
+                end = plus.end() if plus else word.end
+                for name, row in self.names.get(key + text[word.end : end], ()):
+                    if _written_so(text[first.start : end], name, row) and _in_context(lower, row):
                         yield Hit(first.start, end, row)
                         break
                 joined, previous = join([joined, folded[j]]) if joined else folded[j], word
 
 
-def _end(text: str, end: int, name: str) -> int | None:
-    """The end of the surface with the signs that close the name (``C++``); None where the text lacks them."""
-    tail = re.search(r"[^\w)]*$", name)
-    signs = tail.group() if tail else ""
-    return end + len(signs) if text.startswith(signs, end) else None
-
-
 def _written_so(surface: str, name: str, row: Row) -> bool:
-    """Whether the case of the surface is that of the name: asked of short names and of rows with ``case``."""
-    if name == name.lower() or not (row.get("case") or len(name) <= 4):
+    """Whether the case of the surface is that of the name: asked of capitals, short names and rows with ``case``."""
+    if name == name.lower() or not (row.get("case") or name.isupper() or len(name) <= 4):
         return True
     return _letters(surface) == _letters(name)
 

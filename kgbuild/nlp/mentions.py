@@ -17,27 +17,72 @@ class Candidate:
     start: int
     end: int
     label: str
+    """Empty where the source knows a name when it sees one, but not what it names."""
     source: str
     confidence: float
     lexicon: str = ""
     """Id of the lexicon row that it names, else empty."""
 
 
+DEFINED = 0.7
+"""Confidence that a short form which the text defines, and its long form, are an entity."""
+
+DEFAULT = "Method"
+"""Label of a name of which nothing says what it is: true of most."""
+
+LEAST = 0.35
+"""Candidates below this confidence are no mentions of their own; they only help to decide a label."""
+
+
+def defined(candidates: Sequence[Candidate], pairs: Iterable[tuple[Span, Span]]) -> list[Candidate]:
+    """A candidate for each short form and each long form.
+
+    Their label is that of the surest candidate that ends the long form, else of the surest for the short form.
+    """
+    out: list[Candidate] = []
+    for (s, e), (start, end) in pairs:
+        long = [c for c in candidates if c.end == end and c.start >= start]
+        short = [c for c in candidates if (c.start, c.end) == (s, e)]
+        best = max(long or short, key=lambda c: (c.confidence, c), default=None)
+        label = best.label if best else ""
+        out += [Candidate(start, end, label, "abbreviation", DEFINED), Candidate(s, e, label, "abbreviation", DEFINED)]
+    return out
+
+
+def settle(text: str, candidates: Sequence[Candidate], pairs: Iterable[tuple[Span, Span]]) -> list[Candidate]:
+    """The candidates with one label for each name: that of the surest source which gives one.
+
+    A short form and its long form count as one name.
+    """
+    alias = {fold(text[s:e]): fold(text[start:end]) for (s, e), (start, end) in pairs}
+    keys = [fold(text[c.start : c.end]) for c in candidates]
+    keys = [alias.get(key, key) for key in keys]
+    votes: dict[str, dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
+    for c, key in zip(candidates, keys, strict=True):
+        if c.label:
+            said = votes[key][c.label]
+            said[c.source] = max(c.confidence, said.get(c.source, 0.0))
+    labels = {
+        key: max(said, key=lambda label: (max(said[label].values()), sum(said[label].values()), label)) for key, said in votes.items()
+    }
+    settled = [replace(c, label=labels.get(key, DEFAULT)) for c, key in zip(candidates, keys, strict=True)]
+    return [replace(c, lexicon="") if c.label != old.label else c for c, old in zip(settled, candidates, strict=True)]
+
+
 def resolve(candidates: Iterable[Candidate]) -> list[Candidate]:
     """Candidates without overlap, by position: the longest wins, among equals the surest.
 
-    Spans that are proposed more than once under one label become one, with all sources and the best confidence.
+    Spans that are proposed more than once become one, with all sources and the best confidence.
     """
-    merged: dict[tuple[int, int, str], Candidate] = {}
-    for c in sorted(candidates):
-        old = merged.get((c.start, c.end, c.label))
-        merged[c.start, c.end, c.label] = c if old is None else _merge(old, c)
+    merged: dict[Span, Candidate] = {}
+    for c in sorted(candidates, key=lambda c: (-c.confidence, c)):
+        old = merged.get((c.start, c.end))
+        merged[c.start, c.end] = c if old is None else _merge(old, c)
     out: list[Candidate] = []
     taken: set[int] = set()
     for c in sorted(merged.values(), key=lambda c: (c.start - c.end, -c.confidence, c)):
-        span = range(c.start, c.end)
-        if taken.isdisjoint(span):
-            taken.update(span)
+        if c.confidence >= LEAST and taken.isdisjoint(range(c.start, c.end)):
+            taken.update(range(c.start, c.end))
             out.append(c)
     return sorted(out)
 
@@ -69,37 +114,30 @@ def spread(text: str, found: Sequence[Candidate]) -> list[Candidate]:
     return resolve(replace(c, start=start, end=end) for surface, c in best.items() for start, end in occurrences(text, surface))
 
 
-def group(text: str, found: Sequence[Candidate], pairs: Iterable[tuple[Span, Span]]) -> list[tuple[Candidate, str]]:
-    """Each mention with the id of its entity: ``e1``, ``e2``, … in order of appearance.
+def group(text: str, found: Sequence[Candidate], pairs: Iterable[tuple[Span, Span]]) -> list[str]:
+    """The entity of each mention: ``e1``, ``e2``, … in order of appearance.
 
-    One entity are the mentions of one folded name or lexicon row, and of a short form and its long form; its
-    label is the one that its mentions support most.
+    One entity are, under one label, the mentions of one folded name or lexicon row, and of a short form and its
+    long form.
     """
-    keys = [fold(text[c.start : c.end]) for c in found]
-    parent: dict[str, str] = {key: key for key in keys}
+    keys = [(c.label, fold(text[c.start : c.end])) for c in found]
+    parent = {key: key for key in keys}
 
-    def root(key: str) -> str:
+    def root(key: tuple[str, str]) -> tuple[str, str]:
         while parent[key] != key:
             key = parent[key]
         return key
 
-    def unite(a: str, b: str) -> None:
+    def unite(a: tuple[str, str], b: tuple[str, str]) -> None:
         if a in parent and b in parent:
             parent[root(b)] = root(a)
 
-    rows: dict[str, str] = {}
+    rows: dict[tuple[str, str], tuple[str, str]] = {}
     for c, key in zip(found, keys, strict=True):
         if c.lexicon:
-            unite(rows.setdefault(c.lexicon, key), key)
+            unite(rows.setdefault((c.label, c.lexicon), key), key)
     for (s, e), (start, end) in pairs:
-        unite(fold(text[start:end]), fold(text[s:e]))
-    votes: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    for c, key in zip(found, keys, strict=True):
-        votes[root(key)][c.label] += c.confidence
-    ids: dict[str, str] = {}
-    out: list[tuple[Candidate, str]] = []
-    for c, key in zip(found, keys, strict=True):
-        top = root(key)
-        label = max(votes[top], key=lambda name: (votes[top][name], name))
-        out.append((replace(c, label=label), ids.setdefault(top, f"e{len(ids) + 1}")))
-    return out
+        for label in {c.label for c in found}:
+            unite((label, fold(text[start:end])), (label, fold(text[s:e])))
+    ids: dict[tuple[str, str], str] = {}
+    return [ids.setdefault(root(key), f"e{len(ids) + 1}") for key in keys]

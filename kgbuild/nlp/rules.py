@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from kgbuild.errors import RuleError
 from kgbuild.nlp.rows import Row
 from kgbuild.nlp.text import Word, fold_word, singular
+from kgbuild.records import Span
 
 FIELDS: dict[str, type] = {
     "id": str,
@@ -25,14 +26,35 @@ FIELDS: dict[str, type] = {
 terms, whose modifiers are read off to the left, ``max`` of them at most. ``examples`` mark each mention with [ ]."""
 REQUIRED = ("id", "label", "precision", "examples", "counters")
 
-_WORD = r"[^\W_]\w*"
 _MACROS = {
+    "S": r"[ \n]+",
+    "WORD": r"[^\W_]\w*",
     # a word with a second capital, or a digit after a letter, and what hyphens tie to it
-    "NAME": rf"(?<![\w\-–/.\\$@&;])(?=[\w\-–.+/]*?(?:[^\W\d_][A-Z]|[^\W\d_]-?\d|\d[A-Z]|[A-Z]-[A-Z]))(?!\d+[a-z]{{1,2}}\b){_WORD}(?:[-–/.+'’]{_WORD})*\+{{0,2}}",
+    "NAME": r"(?<![\w\-–/.\\$@&;])(?=[\w\-–.+/]*?(?:[^\W\d_][A-Z]|[^\W_]-?\d|\d[A-Z]|[A-Z]-[A-Z]))(?=[\d.]*[^\W\d_])(?!\d+[a-z]{1,2}\b){TIED}",
     # the same, or any capitalised word
-    "CAP": rf"(?<![\w\-–/.\\$@&;])(?=\w*[A-Z]){_WORD}(?:[-–/.+'’]{_WORD})*\+{{0,2}}",
-    "VERSION": r"(?:[ \n](?:v?\d+(?:\.\d+)*[A-Za-z]{0,2}|\d+(?:\.\d+)?[BbMK]|Pro|Mini|mini|Flash|Large|Base|Small|Turbo|Ultra|Max|Nano|Plus|XL|Instruct|Chat|Thinking|Opus|Sonnet|Haiku|Lite|Preview))",
+    "CAP": r"(?<![\w\-–/.\\$@&;])(?=\w*[A-Z]){TIED}",
+    "TIED": r"{WORD}(?:[-–/.+'’]{WORD})*\+{0,2}",
+    "VERSION": r"(?:{S}(?:v?\d+(?:\.\d+)*[A-Za-z]{0,2}|\d+(?:\.\d+)?[BbMK]|Pro|Mini|mini|Flash|Large|Base|Small|Turbo|Ultra|Max|Nano|Plus|XL|Instruct|Chat|Thinking|Opus|Sonnet|Haiku|Lite|Preview)\b(?!%))",
+    "ITEM": r"(?:{CAP}{VERSION}?)",
+    "LIST": r"{ITEM}(?:(?:,{S}(?:and{S}|or{S})?|{S}(?:and|or|&){S}){ITEM})*",
+    "DATA": r"(?:data{S}?sets?|corpus|corpora|databases?|treebanks?)\b",
+    "BENCH": r"(?:benchmarks?|leaderboards?|challenges?|shared{S}tasks?|test{S}?(?:suite|bed)s?|competitions?|evaluation{S}suites?)\b",
+    "METH": r"(?:models?|methods?|approach(?:es)?|frameworks?|algorithms?|networks?|architectures?|systems?|pipelines?|paradigms?|strategy|technique|mechanism|modules?|agents?|loss|optimizers?|toolkit|library|toolbox|tool|engine|encoders?|decoder|polic(?:y|ies)|regularizer|plugin|extension|variants?|solution|scheme|backbones?|family|LLMs?|VLMs?|MLLMs?|transformers?|baselines?|detectors?|generator|codec|tokenizer|platform|operator|layer|procedure|recipe|series)\b",
+    # up to eight words that lead to a head noun
+    "KIND": r"(?:(?!(?:{DATA}|{BENCH}|{METH}|(?:that|which|for|to|of|with|on|in|from|by|is|are|tasks?|metrics?|stud(?:y|ies))\b))[\w\-/'’]+,?{S}){0,8}",
 }
+"""What a pattern may name in braces."""
+
+
+def expand(pattern: str) -> str:
+    """The pattern with its macros written out."""
+    while (m := re.search(r"\{([A-Z]+)\}", pattern)) and m[1] in _MACROS:
+        pattern = pattern.replace(m.group(), _MACROS[m[1]])
+    return pattern
+
+
+_ITEM = re.compile(expand("{ITEM}"))
+_FIRST_WORD = re.compile(r"(\w+)\s+")
 _TAIL = re.compile(
     r"(?:[-–](?:based|style|like|driven|guided|free|level|aware|trained|tuned|generated|specific|powered|enhanced|augmented|"
     r"inspired|type|only|related|centric|compatible|native|equipped|derived|shot|to|and|of|the|in|as|sized?|scale|scaled|"
@@ -51,16 +73,13 @@ class Found:
 
 
 def compile_pattern(row: Row) -> re.Pattern[str]:
-    """The regular expression of a row, its macros (``{NAME}``, ``{CAP}``, ``{VERSION}``) written out."""
-    source: str = row["pattern"]
-    for name, macro in _MACROS.items():
-        source = source.replace(f"{{{name}}}", macro)
+    """The regular expression of a row, its macros written out."""
     try:
-        pattern = re.compile(source)
+        pattern = re.compile(expand(row["pattern"]))
     except re.error as e:
         raise RuleError(f"pattern {row['id']!r} is no regular expression: {e}") from e
-    if "name" not in pattern.groupindex:
-        raise RuleError(f"pattern {row['id']!r} has no group (?P<name>…)")
+    if not {"name", "names"} & pattern.groupindex.keys():
+        raise RuleError(f"pattern {row['id']!r} has neither a group (?P<name>…) nor (?P<names>…)")
     return pattern
 
 
@@ -82,10 +101,14 @@ class Rules:
         """Every name or term in the text, overlapping ones included."""
         for pattern, row in self.patterns:
             for m in pattern.finditer(text):
-                start, end = m.span("name")
-                end = start + len(_TAIL.sub("", text[start:end]))
-                if end > start and not self.is_generic(text[start:end]):
-                    yield Found(start, end, row)
+                if "name" in pattern.groupindex:
+                    spans = [m.span("name")]
+                else:
+                    spans = [item.span() for item in _ITEM.finditer(text, *m.span("names"))]
+                for start, end in spans:
+                    start, end = self._trim(text, start, end)
+                    if end > start and not self.is_generic(text[start:end]):
+                        yield Found(start, end, row)
         for i, word in enumerate(text_words):
             head = self.heads.get(singular(fold_word(word.text)))
             if head is not None:
@@ -93,21 +116,32 @@ class Rules:
                 if (start < word.start or head.get("bare")) and not self.is_generic(text[start : word.end]):
                     yield Found(start, word.end, head)
 
+    def _trim(self, text: str, start: int, end: int) -> Span:
+        """The span without a first word that begins no name (``The``) and without what hyphens add (``-based``)."""
+        while (first := _FIRST_WORD.match(text, start, end)) and first[1].casefold() in self.boundary and first[1][1:].islower():
+            start = first.end()
+        return start, start + len(_TAIL.sub("", text[start:end]))
+
     def is_generic(self, surface: str) -> bool:
         """Whether the surface is on the list of what is no entity."""
         return " ".join(fold_word(w) for w in re.findall(r"\w+", surface)) in self.generic
 
     def _leftmost(self, text: str, text_words: list[Word], i: int, most: int) -> int:
-        """Index of the first word of the term whose last word is ``i``."""
-        first, units = i, 0
-        while first > 0 and units < most:
-            previous = text_words[first - 1]
-            gap = text[previous.end : text_words[first].start]
-            hyphen = gap in ("-", "–")
-            if not hyphen and (gap.strip() or fold_word(previous.text) in self.boundary or not gap):
+        """Index of the first word of the term whose last word is ``i``: hyphenated words count as one modifier."""
+        first = _unit(text, text_words, i)
+        for _ in range(most):
+            if not first or text[text_words[first - 1].end : text_words[first].start].strip():
                 break
-            if not hyphen and previous.text.isdigit():
+            start = _unit(text, text_words, first - 1)
+            unit = text[text_words[start].start : text_words[first - 1].end]
+            if unit.casefold() in self.boundary or unit.isdigit():
                 break
-            first -= 1
-            units += not hyphen
+            first = start
         return first
+
+
+def _unit(text: str, text_words: list[Word], i: int) -> int:
+    """Index of the first of the words that hyphens tie to word ``i``."""
+    while i > 0 and text[text_words[i - 1].end : text_words[i].start] in ("-", "–"):
+        i -= 1
+    return i

@@ -81,11 +81,14 @@ def join(parts: list[str]) -> str:
 def fold(name: str) -> str:
     """The key under which all spellings of a name meet: no case, plural, hyphen, space or British spelling.
 
-    >>> fold("Fine-Tuning") == fold("finetunings")
-    True
+    >>> fold("Fine-Tuning") == fold("finetunings"), fold("C") == fold("C++")
+    (True, False)
     """
     parts = _WORD.findall(name)
-    return join([fold_word(p) for p in parts[:-1]] + [fold_word(singular(parts[-1]))]) if parts else name.casefold()
+    if not parts:
+        return name.casefold()
+    plus = name[len(name.rstrip("+")) :]
+    return join([fold_word(p) for p in parts[:-1]] + [fold_word(singular(parts[-1]))]) + plus
 
 
 _BREAK = re.compile(r"(?P<mark>[.!?][\"'”’)\]]*)\s+(?=[\"'“‘(\[$\\{]*(?:[A-Z0-9]|[a-z]+[A-Z0-9]))|\n\s*\n\s*|\n {2,}(?=\S)")
