@@ -499,7 +499,7 @@ def test_phone_needs_no_sideways_scroll(visit: Callable[..., Page], make: Callab
         button.click()
     page.locator("#filters summary").click()
     assert page.evaluate("[document.documentElement.scrollWidth, innerWidth]") == [390, 390]
-    assert page.locator("#canvas canvas").boundingbox()["height"] > 300
+    assert page.locator("#canvas canvas").bounding_box()["height"] > 300
 
 
 @pytest.mark.browser
