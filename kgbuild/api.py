@@ -45,13 +45,13 @@ def open(workspace: str | Path) -> KnowledgeGraph:
     >>> kg.entity("squad").name
     'SQuAD'
     """
-    return KnowledgeGraph(Path(workspace))
+    return KnowledgeGraph(workspace)
 
 
 class KnowledgeGraph:
     """The graph of a workspace, as of the moment it was opened. A context manager."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: str | Path) -> None:
         self._workspace = Workspace(folder)
         self._manifest = self._workspace.manifest()
         self.tables: GraphTables = self._workspace.tables()

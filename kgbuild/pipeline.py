@@ -51,7 +51,7 @@ def _silent(stage: str, done: int, total: int | None) -> None:
     pass
 
 
-def build(inputs: Iterable[str | Path | Paper], workspace: Path, *, model: str = "default", progress: Progress = _silent) -> Report:
+def build(inputs: Iterable[str | Path | Paper], workspace: str | Path, *, model: str = "default", progress: Progress = _silent) -> Report:
     """Make the workspace hold exactly the papers of the given inputs: files, or papers.
 
     Raises SourceError where nothing can be read; the workspace is then left as it was.
@@ -62,7 +62,7 @@ def build(inputs: Iterable[str | Path | Paper], workspace: Path, *, model: str =
         return _settle(space, papers, len(papers), rejects, rejects, model, progress)
 
 
-def add(inputs: Iterable[str | Path | Paper], workspace: Path, *, progress: Progress = _silent) -> Report:
+def add(inputs: Iterable[str | Path | Paper], workspace: str | Path, *, progress: Progress = _silent) -> Report:
     """Add the papers of the given inputs; a paper that is there already is completed, not doubled."""
     space = Workspace(workspace)
     with space.lock():
@@ -73,7 +73,7 @@ def add(inputs: Iterable[str | Path | Paper], workspace: Path, *, progress: Prog
         return _settle(space, space.papers() + papers, len(papers), rejects, quarantine, model, progress)
 
 
-def remove(papers: Iterable[str], workspace: Path, *, progress: Progress = _silent) -> Report:
+def remove(papers: Iterable[str], workspace: str | Path, *, progress: Progress = _silent) -> Report:
     """Remove papers, named by id or title, with all that only they supported.
 
     Raises NotFoundError where one is not there; nothing is removed then.

@@ -56,8 +56,8 @@ _PAPER_COLUMNS: dict[str, pl.DataType] = {
 class Workspace:
     """The folder of a workspace, and how to read and replace what is in it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
 
     def manifest(self) -> dict[str, Any]:
         """What ``manifest.json`` says. Raises WorkspaceError where no graph has been built."""
