@@ -11,13 +11,14 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from kgbuild import cli
+from kgbuild.cli import main
+from kgbuild.cli.build import DEMO
 from kgbuild.queries import library
 from kgbuild.resources import sample
 
 
 def run(*arguments: object, exit_code: int = 0, **options: Any) -> Result:
-    result = CliRunner().invoke(cli.main, [str(a) for a in arguments], **options)
+    result = CliRunner().invoke(main, [str(a) for a in arguments], **options)
     assert result.exit_code == exit_code, result.output + str(result.exception)
     return result
 
@@ -32,7 +33,7 @@ def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[s
             yield from commands(command, (*path, name))
 
 
-COMMANDS = sorted(commands(cli.main))
+COMMANDS = sorted(commands(main))
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -191,7 +192,7 @@ def test_a_page_that_cannot_be_written_is_one_message(sample_workspace: Path, tm
 
 def test_the_demo_answers_and_draws(tmp_path: Path):
     said = run("demo", "-w", tmp_path / "demo", "--model", "rules")
-    for name, _ in cli.DEMO:
+    for name, _ in DEMO:
         assert f"kgbuild query {name}" in said.stdout
     assert "no rows" not in said.stderr
     assert (tmp_path / "demo" / "squad.html").exists()

@@ -1,0 +1,93 @@
+"""Commands for Neo4j: a server of one's own, and the push of a graph to any server."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from kgbuild import stores
+from kgbuild.cli.options import output, workspace
+from kgbuild.cli.output import err, print_figures, progress_bars
+from kgbuild.errors import StoreError
+from kgbuild.stores import server
+from kgbuild.workspace import Workspace
+
+_directory = click.option("--dir", "directory", type=click.Path(file_okay=False, path_type=Path), help="Folder of the server.  [default: the user's cache]")
+
+
+@click.group()
+def neo4j() -> None:
+    """Run a Neo4j Community server of your own on this machine."""
+
+
+@neo4j.command()
+@_directory
+@click.option("--bolt-port", type=int, default=7687, show_default=True)
+@click.option("--http-port", type=int, default=7474, show_default=True)
+@output
+def start(directory: Path | None, bolt_port: int, http_port: int, form: str) -> None:
+    """Start the server and wait until it answers. The first start fetches it from Maven Central."""
+    err.print("starting Neo4j; the first start fetches about 130 MB", highlight=False)
+    _show(server.start(directory, bolt_port=bolt_port, http_port=http_port), form)
+
+
+@neo4j.command()
+@_directory
+def stop(directory: Path | None) -> None:
+    """Stop the server; its data stays."""
+    click.echo("stopped" if server.stop(directory) else "no server was running", err=True)
+
+
+@neo4j.command()
+@_directory
+@output
+@click.pass_context
+def status(ctx: click.Context, directory: Path | None, form: str) -> None:
+    """Say whether the server runs, and where. Exit code 1 where it does not."""
+    running = server.status(directory)
+    if running is None:
+        click.echo("no server is running; start one with `kgbuild neo4j start`", err=True)
+        ctx.exit(1)
+    _show(running, form)
+
+
+def _show(running: server.Server, form: str) -> None:
+    shown = {"uri": running.uri, "browser": running.browser_url, "username": running.username, "password_file": str(running.password_file or "")}
+    print_figures(shown, form)
+
+
+def connection(uri: str | None) -> tuple[str, str]:
+    """Address and password of the server to talk to."""
+    running = server.status()
+    if uri is None and running is None:
+        raise StoreError("no Neo4j server is named: give its address, set NEO4J_URI, or run `kgbuild neo4j start`")
+    ours = running is not None and uri in (None, running.uri)
+    password = os.environ.get("NEO4J_PASSWORD") or (running.password if running and ours else None)
+    if password is None:
+        raise StoreError("no password: set NEO4J_PASSWORD to the one of the Neo4j server")
+    return uri or (running.uri if running else ""), password
+
+
+@click.command()
+@click.argument("uri", required=False, envvar="NEO4J_URI")
+@click.option("--username", envvar="NEO4J_USERNAME", default="neo4j", show_default=True, show_envvar=True)
+@click.option("--database", envvar="NEO4J_DATABASE", default="neo4j", show_default=True, show_envvar=True)
+@click.option("--dry-run", is_flag=True, help="Only say what would be written.")
+@workspace
+@output
+def push(uri: str | None, username: str, database: str, dry_run: bool, workspace: Path, form: str) -> None:
+    """Bring a Neo4j server to the state of the graph, writing only what differs.
+
+    URI is NEO4J_URI where not given, else the server of `kgbuild neo4j start`. The password is NEO4J_PASSWORD, else
+    the one made for that server; it is no option, because options show in process lists.
+    """
+    uri, password = connection(uri)
+    tables = Workspace(workspace).tables()
+    with stores.neo4j(uri, username, password, database) as store, progress_bars() as progress:
+        synced = store.sync(tables, dry_run=dry_run, progress=lambda table, done: progress(table, done, None))
+    for id_ in synced.kept:
+        click.echo(f"kept {id_}: relationships that are not ours hang on it", err=True)
+    print_figures(asdict(synced), form)
