@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kgbuild.schema import GraphSchema, Property
+from kgbuild.schema import GraphSchema
 
 NAMES = "kgbuild_names"
 """Full-text index over the names and aliases of all entities."""
@@ -27,19 +27,15 @@ def constraints(schema: GraphSchema) -> list[str]:
 
 
 def indexes(schema: GraphSchema) -> list[str]:
-    """Range indexes of node names and of the properties that the schema marks."""
+    """Range indexes of the entities' names and of the properties that the schema marks.
 
-    def index(label: str, name: str) -> str:
-        return f"CREATE INDEX {quote(f'kgbuild_{label}_{name}')} IF NOT EXISTS FOR (n:{quote(label)}) ON (n.{quote(name)})"
-
-    def looked_up(name: str, spec: Property) -> bool:
-        return name == "name" or spec.index
-
+    Titles and other free text have none: Neo4j refuses a value of more than some 8,000 bytes in a range index.
+    """
     return [
-        index(label, name)
-        for label in schema.nodes
+        f"CREATE INDEX {quote(f'kgbuild_{label}_{name}')} IF NOT EXISTS FOR (n:{quote(label)}) ON (n.{quote(name)})"
+        for label, node in schema.nodes.items()
         for name, spec in schema.node_properties(label).items()
-        if looked_up(name, spec)
+        if spec.index or (node.entity and name == "name")
     ]
 
 

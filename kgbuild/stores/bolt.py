@@ -41,13 +41,16 @@ class Neo4jStore:
     def __init__(
         self, uri: str, username: str, password: str, database: str, tracer: Callable[[str], None] | None = None
     ) -> None:
-        self.address = _address(uri)
+        parts = urlsplit(uri)
+        if parts.username or parts.password:
+            raise StoreError("leave user and password out of the address; set NEO4J_USERNAME and NEO4J_PASSWORD instead")
+        if parts.scheme not in _SCHEMES:
+            raise StoreError(f"{uri!r} is no address of Neo4j; write one like bolt://HOST:7687 ({', '.join(_SCHEMES)})")
+        self.address = uri
         self.database = database
         self._username = username
         self._tracer = tracer or (lambda statement: None)
         self._connected = False
-        if urlsplit(uri).scheme not in _SCHEMES:
-            raise StoreError(f"{self.address!r} is no address of Neo4j; write one like bolt://HOST:7687 ({', '.join(_SCHEMES)})")
         with self._errors():
             self._driver = neo4j.GraphDatabase.driver(
                 uri, auth=(username, password), connection_timeout=10.0, notifications_min_severity="OFF"
@@ -191,12 +194,6 @@ class Neo4jStore:
         if code == "Neo.ClientError.Security.Forbidden":
             return f"user {self._username!r} lacks a right that this needs: {error.message}"
         return f"{self.address} refuses the statement: {error.message} [{code}]"
-
-
-def _address(uri: str) -> str:
-    """The address without user and password, which may not be shown."""
-    head, at, tail = uri.rpartition("@")
-    return f"{urlsplit(uri).scheme}://{tail}" if at and head else uri
 
 
 def _counters(summary: neo4j.ResultSummary) -> dict[str, int]:

@@ -136,8 +136,9 @@ class _Engine:
 
     def _list(self, kind: Kind, name: str) -> None:
         pattern = f"(x:{quote(name)})" if kind == "node" else f"()-[x:{quote(name)}]->()"
-        rows = self.read(f"MATCH {pattern} WHERE x.`id` IS NOT NULL RETURN x.`id` AS id, x.`{HASH}` AS hash", {})
-        rows.sort(key=lambda row: row["id"])
+        listed = self.read(f"MATCH {pattern} RETURN x.`id` AS id, x.`{HASH}` AS hash", {})
+        # kglite numbers what users made without an id.
+        rows = sorted((row for row in listed if isinstance(row["id"], str)), key=lambda row: str(row["id"]))
         self._listed = kind, name
         self._ids = [row["id"] for row in rows]
         self._hashes = [row["hash"] for row in rows]
@@ -175,7 +176,7 @@ def _errors(path: Path) -> Iterator[None]:
         raise StoreError(f"{path} is being written by process {e.holder['pid']}; try again when that has ended") from e
     except kglite.FileFormatError as e:
         raise StoreError(f"{path} cannot be read ({e}); build the store anew") from e
-    except (kglite.FileError, OSError) as e:
+    except (kglite.FileError, kglite.FileIoError, OSError) as e:
         raise StoreError(f"{path} cannot be opened or written: {e}") from e
     except kglite.CypherTimeoutError as e:
         raise StoreError("the query took too long; narrow it, or allow it more time") from e

@@ -221,6 +221,14 @@ def find_java(version: str = VERSION) -> str:
     raise StoreError(_without(f"Java {' or '.join(map(str, accepted))}"))
 
 
+def find_maven() -> str:
+    """The Maven program. Raises StoreError where the machine has none."""
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise StoreError(_without("Maven (mvn)"))
+    return maven
+
+
 def _javas() -> Iterator[str]:
     homes = [value for name, value in sorted(os.environ.items()) if name == "JAVA_HOME" or name.startswith("JAVA_HOME_")]
     yield from (str(Path(home) / "bin" / "java") for home in homes)
@@ -244,9 +252,7 @@ def _classpath(directory: Path, version: str) -> str:
             return classpath
     except FileNotFoundError:
         pass
-    maven = shutil.which("mvn")
-    if maven is None:
-        raise StoreError(_without("Maven (mvn)"))
+    maven = find_maven()
     directory.mkdir(parents=True, exist_ok=True)
     pom = directory / "pom.xml"
     pom.write_text(_POM.format(version=version, browser=_BROWSER_VERSION), encoding="utf-8")
