@@ -17,7 +17,7 @@ from kgbuild.errors import SourceError
 from kgbuild.records import Paper
 from kgbuild.sources import jsonl, page
 from kgbuild.sources.identity import merge
-from kgbuild.sources.lines import MAX_LINE, Line, Parser, numbered_lines, open_input
+from kgbuild.sources.lines import MAX_LINE, Line, Parser, open_lines
 
 __all__ = ["Rejected", "merge", "read"]
 
@@ -57,8 +57,7 @@ def _read_file(path: str | Path, on_reject: Callable[[Rejected], None]) -> Itera
         on_reject(Rejected(source=str(path), line=line, reason=reason, text=_printable(text[:200])))
 
     try:
-        with open_input(path) as binary:
-            lines = numbered_lines(binary, reject)
+        with open_lines(path, reject) as lines:
             head = list(_head(lines))
             parse = _format([text for _, text in head])
             for line, paper in parse(itertools.chain(head, lines), "stdin" if path == "-" else Path(path).name, reject):

@@ -7,7 +7,7 @@ import io
 import sys
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
@@ -30,23 +30,33 @@ class Parser(Protocol):
     def __call__(self, lines: Iterator[Line], source: str, reject: Reject) -> Iterator[tuple[int, Paper]]: ...
 
 
-def open_input(path: str | Path) -> AbstractContextManager[BinaryIO]:
-    """The bytes of a file, or of standard input for ``-``. Raises OSError, and SourceError for what is no path at all."""
+@contextmanager
+def open_lines(path: str | Path, reject: Reject) -> Iterator[Iterator[Line]]:
+    """The lines of a file of UTF-8 text, gzip or plain, or of standard input for ``-``, whatever their ends.
+
+    Bytes that are no UTF-8 stay as surrogates (``surrogateescape``). Where compressed data is damaged or cut off,
+    that is reported and the lines end. Raises OSError, and SourceError for what is no path at all.
+    """
+    with _open(path) as binary:
+        buffered = io.BufferedReader(cast(io.RawIOBase, binary))
+        stream = gzip.GzipFile(fileobj=buffered) if buffered.peek(2)[:2] == b"\x1f\x8b" else buffered
+        text = io.TextIOWrapper(cast(BinaryIO, stream), encoding="utf-8", errors="surrogateescape", newline=None)
+        try:
+            yield _numbered(text, reject)
+        finally:
+            # the file is closed by whoever opened it, and standard input stays open
+            text.detach()
+            buffered.detach()
+
+
+def _open(path: str | Path) -> AbstractContextManager[BinaryIO]:
     try:
         return nullcontext(sys.stdin.buffer) if path == "-" else Path(path).open("rb")
     except ValueError as e:
         raise SourceError(f"is no path: {e}") from e
 
 
-def numbered_lines(binary: BinaryIO, reject: Reject) -> Iterator[Line]:
-    """Lines of UTF-8 text, gzip or plain, whatever the system that wrote their ends.
-
-    Bytes that are no UTF-8 stay as surrogates (``surrogateescape``). Where compressed data is damaged or cut off,
-    that is reported and the lines end. Raises OSError.
-    """
-    buffered = io.BufferedReader(cast(io.RawIOBase, binary))
-    stream = gzip.GzipFile(fileobj=buffered) if buffered.peek(2)[:2] == b"\x1f\x8b" else buffered
-    text = io.TextIOWrapper(cast(BinaryIO, stream), encoding="utf-8", errors="surrogateescape", newline=None)
+def _numbered(text: io.TextIOWrapper, reject: Reject) -> Iterator[Line]:
     number = 0
     try:
         while line := text.readline(MAX_LINE + 1):

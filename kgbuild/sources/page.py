@@ -110,7 +110,7 @@ def parse(lines: Iterator[Line], source: str, reject: Reject) -> Iterator[tuple[
                         record.abstract.append(element)
                     case "title":
                         if record and not record.abstract and (name := _TWICE.fullmatch(record.title.text)):
-                            organisation = name["name"]
+                            organisation, upvotes = name["name"], record.upvotes
                         else:
                             yield from finish(cut=False)
                         record = _Record(element, organisation, upvotes)
