@@ -258,6 +258,12 @@ def test_stray_lines_are_reported_and_touch_no_paper(tmp_path: Path) -> None:
     assert [r.text for r in rejected] == ["Some Unknown Link", "Another One"]
 
 
+def test_number_within_a_record_is_reported(tmp_path: Path) -> None:
+    papers, rejected = run_text(tmp_path, page("page_titles.txt").replace("uTagger:", "42\n\nuTagger:"))
+    assert anonymous(papers) == papers_of("page_titles.txt")
+    assert [(r.reason, r.text) for r in rejected] == [("a number that belongs to no record", "42")]
+
+
 def test_title_without_abstract_is_reported(tmp_path: Path) -> None:
     text = page("page_titles.txt").replace("uTagger:", "A Title That Lost Its Abstract\n\nuTagger:")
     papers, rejected = run_text(tmp_path, text)

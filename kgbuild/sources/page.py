@@ -39,6 +39,9 @@ _WINDOW = 150
 _LONGEST_TITLE = 300
 """Of 102,000 titles of AI papers the longest has 246 characters."""
 
+_LONGEST_ABSTRACT = 2000
+"""arXiv takes abstracts of at most 1,920 characters. Used only where paragraphs may have run together."""
+
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _CUT_META = "the page ends within the authors and the date of a record, which was kept without what is missing"
 _COUNT = r"\d+(?:,\d{3})*(?:\.\d+)?k?"
@@ -55,7 +58,7 @@ _BANNER = re.compile(
     re.IGNORECASE,
 )
 _GLUED_START = re.compile(r"^Subscribe(?=[A-Z\d$\"“'(]|[a-z][A-Z])")
-_GLUED_END = re.compile(r"(?P<text>.*?)(?P<banner>(?:(?<![A-Za-z\s])new)?Get trending papers in your email inbox.*|(?<![A-Za-z\s])new)")
+_GLUED_END = re.compile(r"(?P<text>.+?)(?P<banner>(?:(?<![A-Za-z\s-])new)?Get trending papers in your email inbox.*|(?<![A-Za-z\s-])new)")
 _PAGE = re.compile(r"Get trending papers in your email inbox.*|(?:Daily Papers)?by ?AK and the research community|Daily Papers", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?…][\])}\"'”’*$]*$")
 _FULL_STOP = re.compile(r"[.…][\])}\"'”’*$]*$")
@@ -98,6 +101,9 @@ def parse(lines: Iterator[Line], source: str, reject: Reject) -> Iterator[tuple[
                 upvotes, upvotes_first = element.value, True
             case _Number() if record and record.meta:
                 record.upvotes = element.value if record.upvotes is None else record.upvotes
+            case _Number():
+                if record:
+                    reject(element.line, "a number that belongs to no record", str(element.value))
             case _Meta() if record and record.abstract and not record.meta:
                 record.meta = element
                 record.upvotes = element.upvotes if record.upvotes is None else record.upvotes
@@ -140,9 +146,10 @@ class _Record:
         """Why this is no whole record, if so; ``cut``: the page ends after it."""
         if not self.abstract:
             return "a title without an abstract"
-        if self.doubtful:
+        layout = self.title.layout
+        if self.doubtful or (layout.doubtful and max(len(p.text) for p in self.abstract) > _LONGEST_ABSTRACT):
             return "unwrapping may have joined this abstract to the title after it; blank lines between them would help"
-        if cut and not self.meta and (self.title.layout.dated or not _is_whole(self.abstract[-1].text)):
+        if cut and not self.meta and (layout.dated or not _is_whole(self.abstract[-1].text)):
             return "the page ends within this record, so its abstract may be cut off"
         return None
 
@@ -316,20 +323,25 @@ class _Window:
 
 def _rows(lines: Iterator[Line]) -> Iterator[_Row]:
     """The lines that are not blank. What a missing line end has glued to a banner is taken off it."""
-    gap, after_banner = False, True
-    filled = ((number, raw, raw.strip()) for number, raw in lines)
-    for (number, raw, text), (_, _, following) in pairwise(chain(filled, ((0, "", ""),))):
-        if not text:
-            gap = True
-            continue
+    after_banner = True
+    for (number, raw, gap), (_, following, _) in pairwise(chain(_filled(lines), ((0, "", False),))):
+        text = raw.strip()
         pieces = [_GLUED_START.sub("", text) if after_banner else text]
-        if (m := _GLUED_END.fullmatch(text)) and m["text"] and (m["banner"] != "new" or not following or _PAGE.fullmatch(following)):
+        if (m := _GLUED_END.fullmatch(text)) and (m["banner"] != "new" or _PAGE.fullmatch(following.strip())):
             pieces = [m["text"], m["banner"]]
-        for piece in pieces:
+        for i, piece in enumerate(pieces):
             kind = _kind(piece)
             after_banner = kind == "banner"
-            yield _Row(number, raw, piece, kind, gap)
-            gap = False
+            yield _Row(number, raw, piece, kind, gap and i == 0)
+
+
+def _filled(lines: Iterator[Line]) -> Iterator[tuple[int, str, bool]]:
+    """Number and text of the lines that are not blank, and whether a blank one stands before."""
+    gap = False
+    for number, raw in lines:
+        if raw.strip():
+            yield number, raw, gap
+        gap = not raw.strip()
 
 
 def _elements(lines: Iterator[Line], reject: Reject) -> Iterator[_Element]:
