@@ -553,7 +553,7 @@ def test_damaged_gzip(tmp_path: Path) -> None:
         (b"\x7fELF\x02\x01" + bytes(range(256)) * 20, "is a binary file"),
         (b"%PDF-1.7\nsome text", "is a binary file"),
         (bytes(5000), "is a binary file"),
-        ("Daily Papers".encode("utf-16"), "is UTF-16; save it as UTF-8"),
+        ("Daily Papers".encode("utf-16"), "is UTF-16 or UTF-32; save it as UTF-8"),
         (b"Dear diary,\n\nToday I read nothing. It was fine.\n", "is neither JSON nor a Daily Papers page"),
         (b"a,b,c\n1,2,3\n", "is neither JSON nor a Daily Papers page"),
         (b"[]", "holds no paper"),

@@ -91,7 +91,7 @@ def _format(head: list[str]) -> Parser:
     if not stripped:
         raise SourceError("is empty")
     if text.startswith(("\udcff\udcfe", "\udcfe\udcff")):
-        raise SourceError("is UTF-16; save it as UTF-8")
+        raise SourceError("is UTF-16 or UTF-32; save it as UTF-8")
     strange = sum(c == "\0" or "\udc80" <= c <= "\udcff" or (c < " " and c not in "\t\n\r\f") for c in text)
     if strange > len(text) * 0.05 or text.startswith(("%PDF-", "PK\x03\x04")):
         raise SourceError("is a binary file, neither JSON nor a page saved as UTF-8 text")
