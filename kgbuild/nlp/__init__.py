@@ -37,6 +37,8 @@ def load(model: str | None = "default", *, lexicon: Iterable[str | Path] = ()) -
     nlp.add_pipe("kg_lexicon", config={"paths": [str(path) for path in lexicon]})
     nlp.add_pipe("kg_patterns")
     nlp.add_pipe("kg_mentions")
+    nlp.add_pipe("kg_relations")
+    nlp.add_pipe("kg_results")
     return nlp
 
 

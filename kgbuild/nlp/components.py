@@ -25,12 +25,13 @@ from typing import Any, Generic, TypeVar
 from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
 
-from kgbuild.nlp import lexicon, rules
+from kgbuild.nlp import figures, lexicon, relations, rules
 from kgbuild.nlp.abbreviations import abbreviations
 from kgbuild.nlp.mentions import Candidate, defined, group, resolve, settle, spread
 from kgbuild.nlp.rows import Row, read_rows
 from kgbuild.nlp.text import sentence_starts, words
 from kgbuild.resources import resource
+from kgbuild.schema import load_schema
 
 CANDIDATES = "kg_candidates"
 """Key of the span group in which components propose mentions, with ``attrs["scores"]`` as spaCy's spancat has it."""
@@ -177,3 +178,37 @@ def mentions(doc: Doc) -> Doc:
             ents.append(span)
     doc.ents = ents
     return doc
+
+
+@Language.factory("kg_relations", requires=["doc.ents", "span._.kg_entity", "token.is_sent_start"], assigns=["doc._.kg_relations"])
+def make_relations(nlp: Language, name: str) -> RowComponent[relations.Rules]:
+    """Finds relations between the entities, whatever component has set them."""
+    rows = read_rows([resource("schemas") / "relations.jsonl"], relations.FIELDS, relations.REQUIRED)
+    return RowComponent(rows, _build_relations, _apply_relations)
+
+
+def _build_relations(rows: list[Row]) -> relations.Rules:
+    return relations.Rules(rows, load_schema())
+
+
+def _apply_relations(doc: Doc, compiled: relations.Rules) -> None:
+    spans = [(s.start_char, s.end_char) for s in doc.sents]
+    doc._.kg_relations = tuple(relations.relations(doc.text, spans, named(doc), compiled))
+
+
+def named(doc: Doc) -> list[relations.Named]:
+    """The entities as plain values."""
+    return [relations.Named(e.start_char, e.end_char, e.label_, e._.kg_entity) for e in doc.ents]
+
+
+@Language.factory("kg_results", requires=["doc.ents", "token.is_sent_start", "doc._.kg_relations"], assigns=["doc._.kg_results"])
+def make_results(nlp: Language, name: str) -> RowComponent[figures.Rules]:
+    """Finds stated figures and what they are about."""
+    return RowComponent(read_rows([resource("schemas") / "figures.jsonl"], figures.FIELDS, figures.REQUIRED), figures.Rules, _apply_results)
+
+
+def _apply_results(doc: Doc, compiled: figures.Rules) -> None:
+    spans = [(s.start_char, s.end_char) for s in doc.sents]
+    mentions = named(doc)
+    method, _ = relations.proposals(doc._.kg_relations, mentions)
+    doc._.kg_results = tuple(figures.results(doc.text, spans, mentions, method, compiled))

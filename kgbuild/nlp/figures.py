@@ -1,0 +1,223 @@
+"""Stated figures: what a text says in numbers about a method, on which data, in which metric."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from kgbuild.errors import RuleError
+from kgbuild.nlp.relations import Named
+from kgbuild.nlp.rows import Row
+from kgbuild.records import PAPER, Result, Span
+
+FIELDS: dict[str, type] = {
+    "id": str,
+    "kind": str,
+    "direction": str,
+    "before": str,
+    "after": str,
+    "precision": float,
+    "examples": list,
+    "counters": list,
+}
+"""Fields of a row: a cue right ``before`` or right ``after`` a figure that says of what ``kind`` it is; ``none`` is no
+result (a count of data). The first row that fits decides. ``examples`` mark the figure with [ ]."""
+REQUIRED = ("id", "kind", "precision", "examples", "counters")
+
+_NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
+_WORDS = {"two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0, "ten": 10.0, "twice": 2.0, "half": 0.5, "an order of magnitude": 10.0, "two orders of magnitude": 100.0}
+_UNIT = (
+    r"\s?\\?%(?:[ -]?points?)?|[\s-]percentage[\s-]points?|\s(?:absolute\s)?points?\b|[\s-]points?\b|\s?pp\b|\spercent\b|\s?(?:\$?\\times\$?|×|[xX]\b)|\s?times\b|-fold\b"
+    r"|\s?(?:ms|fps|FPS|GB|MB|dB|GFLOPs|hours?|seconds?|minutes?)\b|[BM]\b|\s(?:billion|million)\b"
+)
+_FIGURE = re.compile(
+    rf"(?<![\w.,$\\-])(?P<sign>[+~≈-]|\$\s?[+-]?)?(?P<first>{_NUMBER})(?:\\?%)?(?:\s?(?:--?|–|—|~|to|±|\+/-)\s?(?P<last>{_NUMBER}))?(?P<unit>{_UNIT})?\$?(?![\w]|[.,]\d|-\w)"
+    rf"|\ba factor of (?P<word>two|three|four|five|ten)\b"
+)
+_YEAR = re.compile(r"(?:19|20)\d\d")
+_NORMAL = {"\\%": "%", "percent": "%", "pp": "points", "point": "points", "percentage point": "points", "percentage points": "points", "%-points": "points", "%-point": "points",
+           "% points": "points", "absolute points": "points", "times": "x", "×": "x", "X": "x", "\\times": "x", "-fold": "x", "fold": "x", "fps": "FPS", "billion": "B", "million": "M"}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """``text[start:end]`` is a number with its sign and unit."""
+
+    start: int
+    end: int
+    value: str
+    number: float | None
+    unit: str | None
+
+
+def figures(text: str, start: int = 0, end: int | None = None) -> list[Figure]:
+    """The figures in ``text[start:end]``; years and numbers inside names are none.
+
+    >>> [(f.value, f.number, f.unit) for f in figures("up 3.2 points to 71.4\\\\% in 2023, 2x faster than GPT-4")]
+    [('3.2 points', 3.2, 'points'), ('71.4\\\\%', 71.4, '%'), ('2x', 2.0, 'x')]
+    """
+    out: list[Figure] = []
+    for m in _FIGURE.finditer(text, start, len(text) if end is None else end):
+        if m["word"]:
+            out.append(Figure(m.start(), m.end(), m.group(), _WORDS[m["word"]], "x"))
+            continue
+        unit = (m["unit"] or "").strip().strip("$-").strip()
+        if not unit and m["last"] is None and _YEAR.fullmatch(m["first"]):
+            continue
+        sign = -1.0 if (m["sign"] or "").strip("$ ") == "-" else 1.0
+        begin = m.start("first") if (m["sign"] or "") in ("~", "≈") else m.start()
+        out.append(Figure(begin, m.end(), text[begin : m.end()], sign * float((m["last"] or m["first"]).replace(",", "")), _NORMAL.get(unit, unit) or None))
+    return out
+
+
+class Rules:
+    """The rows, compiled: cues before and after a figure."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self.cues: list[tuple[re.Pattern[str] | None, re.Pattern[str] | None, Row]] = []
+        for row in rows:
+            try:
+                before = re.compile(rf"(?:{row['before']})\s*\(?$", re.IGNORECASE) if "before" in row else None
+                after = re.compile(rf"\)?\s*(?:{row['after']})", re.IGNORECASE) if "after" in row else None
+            except re.error as e:
+                raise RuleError(f"figure rule {row['id']!r} is no regular expression: {e}") from e
+            self.cues.append((before, after, row))
+
+    def read(self, before: str, after: str) -> Row | None:
+        """The first row that fits what stands before and after a figure."""
+        before, after = re.sub(r"\s+", " ", before), re.sub(r"\s+", " ", after)
+        for left, right, row in self.cues:
+            if (left is None or left.search(before)) and (right is None or right.match(after)):
+                return row
+        return None
+
+
+_COST = re.compile(r"param|memory|latenc|time|flop|cost|size|token|comput|energy|speed|throughput|overhead|steps|storage|footprint|nfe|fps|runtime", re.IGNORECASE)
+_COST_UNITS = ("B", "M", "GB", "MB", "ms", "hours", "hour", "seconds", "second", "minutes", "minute", "GFLOPs")
+_RIVAL = re.compile(r"(?:over|than|against|compared (?:to|with)|outperform\w*|surpass\w*|exceed\w*|vs\.?|versus|baselines?|from|beyond|by|with|using|of|on|for|based)\s+(?:[\w\-]+\s+){0,3}$", re.IGNORECASE)
+_LIST_GAP = re.compile(r"\s*(?:,|and|,\s*and|/|&|or)?\s*(?:(?:the|a|an)\s+)?", re.IGNORECASE)
+
+
+def results(text: str, spans: Sequence[Span], mentions: Sequence[Named], proposal: str | None, rules: Rules) -> list[Result]:
+    """The figures of a paper that are results, each with what it is about, by position.
+
+    ``proposal`` is the method that the paper introduces; where it names none, the paper itself stands for it.
+    """
+    out: list[Result] = []
+    inside_names = [(m.start, m.end) for m in mentions]
+    for start, end in spans[1:]:
+        here = [m for m in mentions if start <= m.start and m.end <= end]
+        found = [f for f in figures(text, start, end) if not any(a < f.end and f.start < b for a, b in inside_names)]
+        for i, f in enumerate(found):
+            left = found[i - 1].end if i else start
+            right = found[i + 1].start if i + 1 < len(found) else end
+            row = rules.read(text[max(start, f.start - 80) : f.start], text[f.end : min(end, f.end + 60)])
+            metric = _metric(text, here, f, left, right)
+            if (row is not None and row["kind"] == "none") or not _tied(f, row, metric):
+                continue
+            name = next((text[m.start : m.end] for m in here if m.entity == metric), "")
+            kind = _kind(row["kind"] if row else "absolute", f, name)
+            peers = _peers(text, found, i)
+            out.append(
+                Result(
+                    value=f.value,
+                    number=f.number,
+                    unit=f.unit,
+                    kind=kind,
+                    direction=row.get("direction") if row and kind != "absolute" else None,
+                    start=f.start,
+                    end=f.end,
+                    sentence=(start, end),
+                    source=row["id"] if row else "figure",
+                    confidence=row["precision"] if row else 0.5,
+                    method=_zipped(text, here, ("Method",), peers, i) or _method(text, here, f, start, proposal),
+                    dataset=_zipped(text, here, ("Dataset", "Benchmark"), peers, i) or _dataset(text, here, f, left, right),
+                    task=next((m.entity for m in here if m.label == "Task" and 0 <= m.start - f.end < right - f.end), None),
+                    metric=_zipped(text, here, ("Metric",), peers, i) or metric,
+                )
+            )
+    return out
+
+
+def _tied(f: Figure, row: Row | None, metric: str | None) -> bool:
+    """Whether a figure says something of quality or cost, and is no mere number."""
+    if row is not None:
+        return f.unit is not None or metric is not None or "." in f.value
+    if f.unit in ("%", "points", "FPS", "dB"):
+        return True
+    return metric is not None and ("." in f.value or f.unit is not None)
+
+
+def _kind(kind: str, f: Figure, metric: str) -> str:
+    """``cost`` in place of a gain or level where the unit or the metric's name is one of cost."""
+    if f.unit in _COST_UNITS or _COST.search(metric) or (kind == "gain" and f.unit == "x" and not metric):
+        return "cost"
+    return kind
+
+
+def _metric(text: str, here: Sequence[Named], f: Figure, left: int, right: int) -> str | None:
+    metrics = [m for m in here if m.label == "Metric"]
+    after = [m for m in metrics if f.end <= m.start < right and len(text[f.end : m.start].split()) <= 3 and not re.search(r"[.;:]", text[f.end : m.start])]
+    if after:
+        return after[0].entity
+    before = [m for m in metrics if left <= m.end <= f.start]
+    if before:
+        return before[-1].entity
+    earlier = [m for m in metrics if m.end <= f.start]
+    if earlier:
+        return earlier[-1].entity
+    return metrics[0].entity if len({m.entity for m in metrics}) == 1 else None
+
+
+def _dataset(text: str, here: Sequence[Named], f: Figure, left: int, right: int) -> str | None:
+    data = [m for m in here if m.label in ("Dataset", "Benchmark")]
+    close = [m for m in data if left <= m.end <= f.start and re.fullmatch(r"\s?(?:\(|:|=|at|\(\+)?\s?", text[m.end : f.start])]
+    after = [m for m in data if f.end <= m.start < right and re.search(r"\b(?:on|in|for|over|across|of)\b|^\s*\($", text[f.end : m.start])]
+    before = [m for m in data if left <= m.end <= f.start]
+    for choice in (close, after, before):
+        if choice:
+            return choice[0].entity if choice is after else choice[-1].entity
+    earlier = [m for m in data if m.end <= f.start]
+    if earlier:
+        return earlier[-1].entity
+    return data[0].entity if len({m.entity for m in data}) == 1 else None
+
+
+def _method(text: str, here: Sequence[Named], f: Figure, start: int, proposal: str | None) -> str | None:
+    methods = [m for m in here if m.label == "Method" and m.end <= f.start]
+    if methods and re.fullmatch(r"\s?\(", text[methods[-1].end : f.start]):
+        return methods[-1].entity
+    subjects = [m for m in methods if not _RIVAL.search(text[start : m.start])]
+    if proposal is not None and any(m.entity == proposal for m in subjects):
+        return proposal
+    if subjects:
+        return subjects[-1].entity
+    return proposal or PAPER
+
+
+def _peers(text: str, found: Sequence[Figure], i: int) -> tuple[int, int]:
+    """First and last index of the list of figures that figure ``i`` stands in (``1, 2 and 3``)."""
+    first = last = i
+    while first > 0 and _LIST_GAP.fullmatch(text[found[first - 1].end : found[first].start]):
+        first -= 1
+    while last + 1 < len(found) and _LIST_GAP.fullmatch(text[found[last].end : found[last + 1].start]):
+        last += 1
+    return first, last
+
+
+def _zipped(text: str, here: Sequence[Named], labels: tuple[str, ...], peers: tuple[int, int], i: int) -> str | None:
+    """The entity at the figure's place in a list of as many names as there are figures in its list."""
+    first, last = peers
+    if first == last:
+        return None
+    run: list[Named] = []
+    for m in here:
+        if m.label not in labels:
+            continue
+        if run and not _LIST_GAP.fullmatch(text[run[-1].end : m.start]):
+            if len(run) == last - first + 1:
+                break
+            run = []
+        run.append(m)
+    return run[i - first].entity if len(run) == last - first + 1 else None

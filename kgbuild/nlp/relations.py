@@ -1,0 +1,340 @@
+"""Relations between the mentions of a paper, by rows of two kinds.
+
+*Wordings* are regular expressions on sentences in which each mention is a slot: ``we propose {Ms}, trained on {Ds}``.
+*Attachments* say what an entity usually is to the paper's proposal, by its label and by where it stands.
+Both carry the precision that was measured on annotated papers.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from kgbuild.errors import RuleError
+from kgbuild.nlp.rows import Row
+from kgbuild.records import PAPER, Relation, Span
+from kgbuild.schema import GraphSchema
+
+FIELDS: dict[str, type] = {
+    "id": str,
+    "type": str,
+    "pattern": str,
+    "head": str,
+    "title": bool,
+    "tails": list,
+    "heads": list,
+    "proposal": str,
+    "place": str,
+    "compared": bool,
+    "alone": bool,
+    "polarity": str,
+    "precision": float,
+    "examples": list,
+    "counters": list,
+}
+"""Fields of a row. Wordings have ``pattern`` with a group ``tail`` and mostly ``head`` (none, or one without a slot, is
+the proposal; ``"head": "paper"`` the paper itself); ``title`` keeps it to titles. Attachments have ``tails`` (labels that
+become the tail, the proposal being the head) or ``heads``; ``proposal``: ``method``, ``resource`` or ``unnamed``;
+``place``: see :func:`place`. Rows with ``polarity`` and ``pattern`` only are cues. ``examples``: texts with mentions as
+``[surface|Label]``, and after a second bar ``head`` or ``tail``."""
+REQUIRED = ("id", "examples", "counters")
+
+_CODES = {"M": "Method", "D": "Dataset", "B": "Benchmark", "T": "Task", "R": "Metric"}
+_CODE_OF = {label: code for code, label in _CODES.items()}
+_SLOT = re.compile(r"<[A-Za-z](\d+)>")
+_NOUN = (
+    r"(?: (?:(?:large|small|public|popular|challenging|standard) )?(?:data ?sets?|benchmarks?|corp(?:us|ora)|tasks?|models?|challenges?|leaderboards?|suites?|"
+    r"test sets?|methods?|algorithms?|frameworks?|architectures?|networks?|techniques?|losse?s?|modules?|problems?|settings?|baselines?|scores?|metrics?))?"
+)
+_MACROS = {
+    "WE": r"(?:[Ww]e|[Oo]ur (?:proposed |novel |new |full |final |best |resulting )*[\w\-]+(?: [\w\-]+)?|[Ii]t|[Tt]h(?:is|e) (?:proposed |resulting |new |novel )*"
+    r"(?:paper|work|study|article|report|method|approach|model|framework|system|algorithm|network|architecture|module|technique|strategy|pipeline|agent))",
+    "ADV": r"(?:(?:\w+ly|also|then|further|thus|therefore|first|here|hence|can|even|often|still|still|both|not only|only) )*",
+    "AUX": r"(?:(?:is|are|was|were|has|have|been|be|being|to|that|which|can|could|may|might|will|does|do|not|also|further|significantly|consistently) )*",
+    "LEAD": r"(?:(?:the|a|an|our|its|their|new|novel|two|three|four|five|six|several|various|popular|public|publicly|available|standard|common|widely|used|widely-used|"
+    r"challenging|large|large-scale|real-world|existing|recent|strong|well-known|state-of-the-art|SOTA|different|multiple|many|both|other|such|first|large-scale|\w+ly|"
+    r"open-source|representative|diverse|established|benchmark|original|existing|previous|prior|leading|competitive|pre-trained|pretrained|vanilla|modern|famous|small|full) )*",
+    "GAP": r"[^<.;]{0,60}?",
+    "WIDE": r"(?:[^<.;]|<[A-Za-z]\d+>){0,120}?",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A mention, as the rules see it."""
+
+    start: int
+    end: int
+    label: str
+    entity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence with its mentions as slots: ``<M3>`` is mention 3, a Method (``<m3>``: a term, without a capital)."""
+
+    start: int
+    end: int
+    slots: str
+    offsets: tuple[tuple[int, int], ...]
+    """(place in ``slots``, place in the text) where a run of text or a slot starts."""
+    entities: frozenset[str]
+
+    def origin(self, at: int) -> int:
+        """The place in the text of a place in ``slots``."""
+        i = bisect_right(self.offsets, (at, 1 << 62)) - 1
+        here, there = self.offsets[i]
+        return there + at - here
+
+
+def expand(pattern: str) -> str:
+    """The pattern with its macros written out.
+
+    ``{M}`` is one slot of that label, ``{DB}`` of either, ``{X}`` of any; ``{Ms}`` is a list of them; ``{!M}`` is a
+    name (a mention with a capital or digit), ``{M}`` a name or a term.
+    """
+
+    def slot(m: re.Match[str]) -> str:
+        codes = m[2].replace("X", "MDBTR")
+        one = rf"<[{codes if m[1] else codes + codes.lower()}]\d+>"
+        link = r"(?:, (?:(?:and|or|as well as) {LEAD}|the )?| (?:and|or|&|as well as) {LEAD}|/| ?\+ ?)"
+        return rf"{one}{_NOUN}(?:{link}{one}{_NOUN})*" if m[3] else one
+
+    pattern = re.sub(r"\{(!?)([MDBTRX]+)(s?)\}", slot, pattern)
+    for name, macro in _MACROS.items():
+        pattern = pattern.replace(f"{{{name}}}", macro)
+    return pattern.replace(" ?", r"\s*").replace(" ", r"\s+")
+
+
+class Rules:
+    """The rows, compiled."""
+
+    def __init__(self, rows: Iterable[Row], schema: GraphSchema) -> None:
+        self.schema = schema
+        self.wordings: list[tuple[re.Pattern[str], Row]] = []
+        self.cues: list[tuple[re.Pattern[str], Row]] = []
+        self.attachments: list[Row] = []
+        for row in rows:
+            if "pattern" in row:
+                try:
+                    pattern = re.compile(expand(row["pattern"]))
+                except re.error as e:
+                    raise RuleError(f"relation rule {row['id']!r} is no regular expression: {e}") from e
+                (self.wordings if "type" in row else self.cues).append((pattern, row))
+            else:
+                self.attachments.append(row)
+
+
+def sentences(text: str, spans: Sequence[Span], mentions: Sequence[Named]) -> list[Sentence]:
+    """The sentences of a text with slots. A short form in brackets after its long form is one slot with it."""
+    out: list[Sentence] = []
+    rest = list(enumerate(mentions))
+    for start, end in spans:
+        inside = [(i, m) for i, m in rest if start <= m.start and m.end <= end]
+        slots, offsets, at = "", [], start
+        previous: Named | None = None
+        for i, m in inside:
+            between = text[at : m.start]
+            if previous is not None and previous.entity == m.entity and between.strip() == "(" and text[m.end : m.end + 1] == ")":
+                at = m.end + 1
+                continue
+            offsets += [(len(slots), at), (len(slots) + len(between), m.start)]
+            slots += _plain(between) + _slot(text, m, i)
+            at, previous = m.end, m
+        offsets.append((len(slots), at))
+        slots += _plain(text[at:end])
+        out.append(Sentence(start, end, slots, tuple(sorted(set(offsets))), frozenset(m.entity for _, m in inside)))
+    return out
+
+
+def _slot(text: str, m: Named, i: int) -> str:
+    code = _CODE_OF[m.label]
+    surface = text[m.start : m.end]
+    return f"<{code}{i}>" if surface != surface.lower() or any(map(str.isdigit, surface)) else f"<{code.lower()}{i}>"
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\s", " ", text.replace("<", "‹").replace(">", "›"))
+
+
+def relations(text: str, spans: Sequence[Span], mentions: Sequence[Named], rules: Rules) -> list[Relation]:
+    """What the paper states about its mentions, by position. The first sentence is the title."""
+    known = [m for m in mentions if m.label in _CODE_OF]
+    reader = _Reader(sentences(text, spans, known), known, rules)
+    stated = list(reader.wordings(lambda row: row["type"] == "INTRODUCES"))
+    reader.find_proposals(stated)
+    stated += reader.wordings(lambda row: row["type"] != "INTRODUCES")
+    pairs = {frozenset((r.head, r.tail)) for r in stated}
+    stated += (r for r in reader.attachments() if frozenset((r.head, r.tail)) not in pairs)
+    best: dict[tuple[str, str, str, tuple[Span, ...]], Relation] = {}
+    for r in stated:
+        key = (r.type, r.head, r.tail, r.sentences)
+        if key not in best or best[key].confidence < r.confidence:
+            best[key] = r
+    return sorted(best.values(), key=lambda r: (r.sentences, r.tail_span, r.type, r.head))
+
+
+def proposals(stated: Iterable[Relation], mentions: Sequence[Named]) -> tuple[str | None, str | None]:
+    """The method, and the data set or benchmark, that the paper introduces: named earliest, else introduced first."""
+    first: dict[str, int] = {}
+    label = {m.entity: m.label for m in mentions}
+    for m in mentions:
+        first.setdefault(m.entity, m.start)
+    order = sorted(
+        (r for r in stated if r.type == "INTRODUCES" and r.polarity == "asserted" and r.tail in label),
+        key=lambda r: (first[r.tail], r.tail_span),
+    )
+    method = next((r.tail for r in order if label[r.tail] == "Method"), None)
+    return method, next((r.tail for r in order if label[r.tail] != "Method"), None)
+
+
+_BODY = re.compile(
+    r"\b(?:we|paper|work|study|article|report)\b[^.]{0,60}?\b(?:propos|present|introduc|develop|design|describ|releas|address|tackl|"
+    r"explor|investigat|stud|show|demonstrat|fine-tun|build|creat|construct|evaluat|analy|examin|formul|provid|compar)|\bproposed?\b",
+    re.IGNORECASE,
+)
+"""Begins the part of an abstract that speaks of the paper's own work."""
+
+_OWN = re.compile(r"\b(?:we|our|this (?:paper|work|study|article|report)|the proposed)\b", re.IGNORECASE)
+_COMPARES = re.compile(r"outperform|surpass|exceed|superior|compared (?:to|with)|\bthan\b|baseline|\bbeat", re.IGNORECASE)
+_CLAUSE = re.compile(r"[;:]|,? (?:but|while|although|whereas|however|though)\b")
+
+
+class _Reader:
+    """One paper: its sentences, and what it proposes."""
+
+    def __init__(self, parts: Sequence[Sentence], mentions: Sequence[Named], rules: Rules) -> None:
+        self.parts = parts
+        self.mentions = mentions
+        self.rules = rules
+        self.label = {m.entity: m.label for m in mentions}
+        self.method: str | None = None
+        self.resource: str | None = None
+        self.where: dict[str, list[tuple[int, Named]]] = defaultdict(list)
+        for m in mentions:
+            i = bisect_right([p.start for p in parts], m.start) - 1
+            self.where[m.entity].append((i, m))
+        self.body = next((i for i, p in enumerate(parts) if i and _BODY.search(p.slots)), len(parts))
+
+    def find_proposals(self, introductions: Iterable[Relation]) -> None:
+        """Notes the method and the resource that the paper introduces, and where it begins to speak of them."""
+        self.method, self.resource = proposals(introductions, self.mentions)
+        first = min((i for e in (self.method, self.resource) if e for i, _ in self.where[e] if i), default=len(self.parts))
+        self.body = min(self.body, first)
+
+    def proposal(self, kind: str, tail: str) -> str | None:
+        """The proposal that may be the head of such a relation: a named one, else the paper; None where none may."""
+        for entity in (self.method, self.resource):
+            if entity and entity != tail and self.rules.schema.allows(kind, self.label[entity], self.label[tail]):
+                return entity
+        return PAPER if self.rules.schema.allows(kind, "Paper", self.label[tail]) else None
+
+    def wordings(self, wanted: Callable[[Row], bool]) -> Iterator[Relation]:
+        """Relations by the rows with a pattern."""
+        for i, part in enumerate(self.parts):
+            if not part.entities:
+                continue
+            for pattern, row in self.rules.wordings:
+                if wanted(row) and row.get("title", i == 0) == (i == 0):
+                    for m in pattern.finditer(part.slots):
+                        yield from self._matched(part, m, row)
+
+    def _matched(self, part: Sentence, m: re.Match[str], row: Row) -> Iterator[Relation]:
+        kind: str = row["type"]
+        polarity = self._polarity(part, m.start(), m.end())
+        tails = [self.mentions[int(n)] for n in _SLOT.findall(m["tail"])]
+        has_head = "head" in m.re.groupindex and m["head"] is not None
+        heads = [self.mentions[int(n)] for n in _SLOT.findall(m["head"])] if has_head else []
+        for tail in tails:
+            if heads:
+                ends: list[tuple[str, Span | None]] = [(h.entity, (h.start, h.end)) for h in heads]
+            else:
+                head = PAPER if row.get("head") == PAPER else self.proposal(kind, tail.entity)
+                if head is None:
+                    continue
+                ends = [(head, (part.origin(m.start("head")), part.origin(m.end("head"))) if has_head else None)]
+            for head, span in ends:
+                label = "Paper" if head == PAPER else self.label[head]
+                if head != tail.entity and self.rules.schema.allows(kind, label, tail.label):
+                    yield Relation(
+                        type=kind,
+                        head=head,
+                        tail=tail.entity,
+                        sentences=((part.start, part.end),),
+                        head_span=span,
+                        tail_span=(tail.start, tail.end),
+                        source=row["id"],
+                        confidence=row["precision"],
+                        polarity=polarity,
+                    )
+
+    def attachments(self) -> Iterator[Relation]:
+        """Relations by the rows without a pattern: of each entity to the proposal, by place."""
+        for row in self.rules.attachments:
+            proposal = {"method": self.method, "resource": self.resource}.get(row["proposal"], PAPER)
+            if proposal is None or (proposal == PAPER and (self.method or self.resource)):
+                continue
+            if row.get("alone") and self.method and self.resource:
+                continue
+            others = row["tails"] if "tails" in row else row["heads"]
+            for entity, label in self.label.items():
+                if label in others and entity != proposal:
+                    i, m = self.place(entity, proposal)
+                    if self._place_name(i, entity, proposal) == row["place"] and row.get("compared", False) == self._compared(i, label):
+                        yield from self._attach(row, proposal, entity, i, m)
+
+    def place(self, entity: str, proposal: str) -> tuple[int, Named]:
+        """The sentence and mention by which an entity is attached: in the title, with the proposal, of own work, any."""
+        own = {i for i, _ in self.where.get(proposal, ())}
+        return min(
+            self.where[entity],
+            key=lambda im: (im[0] != 0, im[0] < self.body, im[0] not in own, not _OWN.search(self.parts[im[0]].slots), im[0], im[1].start),
+        )
+
+    def _place_name(self, i: int, entity: str, proposal: str) -> str:
+        if i == 0:
+            return "title"
+        if i < self.body:
+            return "background"
+        if any(j == i for j, _ in self.where.get(proposal, ())):
+            return "beside"
+        return "own" if _OWN.search(self.parts[i].slots) else "later"
+
+    def _compared(self, i: int, label: str) -> bool:
+        return label == "Method" and i >= self.body and _COMPARES.search(self.parts[i].slots) is not None
+
+    def _attach(self, row: Row, proposal: str, entity: str, i: int, m: Named) -> Iterator[Relation]:
+        head, tail = (proposal, entity) if "tails" in row else (entity, proposal)
+        if tail == PAPER:
+            return
+        head_label = "Paper" if head == PAPER else self.label[head]
+        if not self.rules.schema.allows(row["type"], head_label, self.label[tail]):
+            return
+        named = self.where.get(proposal, [])
+        j, p = next(((j, p) for j, p in named if j == i), named[0] if named else (i, None))
+        spans = {entity: (m.start, m.end), proposal: (p.start, p.end) if p else None}
+        tail_span = spans[tail]
+        if tail_span is None:
+            return
+        part = self.parts[i]
+        slot = next((s.start() for s in _SLOT.finditer(part.slots) if self.mentions[int(s[1])] is m), 0)
+        yield Relation(
+            type=row["type"],
+            head=head,
+            tail=tail,
+            sentences=tuple((self.parts[k].start, self.parts[k].end) for k in sorted({i, j})),
+            head_span=spans[head],
+            tail_span=tail_span,
+            source=row["id"],
+            confidence=row["precision"],
+            polarity=self._polarity(part, slot, slot),
+        )
+
+    def _polarity(self, part: Sentence, start: int, end: int) -> str:
+        """How the clause speaks that ends with the match: the first cue that fits, else asserted."""
+        before = [m.end() for m in _CLAUSE.finditer(part.slots, 0, start)]
+        clause = part.slots[before[-1] if before else 0 : end]
+        return next((row["polarity"] for pattern, row in self.rules.cues if pattern.search(clause)), "asserted")
