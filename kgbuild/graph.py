@@ -14,7 +14,7 @@ import networkx as nx
 import polars as pl
 
 from kgbuild.records import PAPER, Extraction, Paper, Relation, Result, Span
-from kgbuild.resolve import Entity, Known, Memory, Resolution, Resolver, slugify, variants
+from kgbuild.resolve import Entity, Known, Memory, Name, Resolution, Resolver, fold, kind, slugify, variants
 from kgbuild.schema import GraphSchema
 from kgbuild.tables import ENDS, GraphTables, Row, TableWriter
 
@@ -51,9 +51,9 @@ def build(extractions: Extractions, lexicon: Mapping[str, Known], schema: GraphS
     return Built(builder.close(), resolution.memory, dict(sorted(builder.rejected.items())))
 
 
-def edge_id(kind: str, head: str, tail: str) -> str:
+def edge_id(name: str, head: str, tail: str) -> str:
     """Id of a relationship: a digest of its type and ends, the same in every build."""
-    return "r:" + _digest(kind, head, tail)
+    return "r:" + _digest(name, head, tail)
 
 
 def to_networkx(tables: GraphTables, labels: Iterable[str] | None = None) -> nx.MultiDiGraph:
@@ -191,14 +191,14 @@ class _Builder:
         names = {id_: self._name(entity) for id_, entity in self._entities.items()}
         for id_, entity in self._entities.items():
             seen, surfaces = self._mentioned[id_], self._surfaces[id_]
-            aliases = [s for s in sorted(surfaces, key=lambda s: (-surfaces[s], s)) if s != names[id_]]
+            aliases = [s for s in sorted(surfaces, key=lambda s: (-surfaces[s], s)) if s != names[id_] and self._leads_to(s, entity)]
             row: Row = {"id": id_, "name": names[id_], "aliases": aliases, "papers": len(seen.papers), "mentions": surfaces.total()}
             if entity.label == "Metric" and entity.known:
                 row["better"] = entity.known.better
             self._writer.node(entity.label, {**row, **seen.span()})
-        for (kind, head, head_label, tail, tail_label), seen in self._claims.items():
+        for (claim, head, head_label, tail, tail_label), seen in self._claims.items():
             row = {"support": len(seen.papers), "confidence": seen.confidence, **seen.span()}
-            self._link(kind, head, head_label, tail, tail_label, row)
+            self._link(claim, head, head_label, tail, tail_label, row)
         for variant, base in variants(self._entities.values(), names):
             if self._schema.allows("VARIANT_OF", variant.label, base.label):
                 self._link("VARIANT_OF", variant.id, variant.label, base.id, base.label)
@@ -211,7 +211,13 @@ class _Builder:
         if entity.known:
             return entity.known.name
         surfaces = self._surfaces[entity.id]
-        return min(surfaces, key=lambda s: (-surfaces[s], -len(s), s))
+        own = [s for s in surfaces if self._leads_to(s, entity)] or list(surfaces)
+        return min(own, key=lambda s: (-surfaces[s], -len(s), s))
+
+    def _leads_to(self, surface: str, entity: Entity) -> bool:
+        """Whether a surface that some paper uses for an entity is a name of it everywhere: not where it has one of its own."""
+        other = self._resolution.by_name[Name(kind(entity.label), fold(surface))]
+        return other == entity or other.id not in self._entities
 
     def _bibliography(self, paper: Paper) -> None:
         seen: set[str] = set()
@@ -267,9 +273,9 @@ class _Builder:
         row = {"value": result.value, "number": result.number, "unit": result.unit, "kind": result.kind, "direction": result.direction}
         self._writer.node("Result", {"id": id_, "name": name, **row, "polarity": result.polarity, "confidence": result.confidence})
         self._link("REPORTS", paper.id, "Paper", id_, "Result")
-        for kind, end in ends.items():
-            if end and self._schema.allows(kind, "Result", end[1]):
-                self._link(kind, id_, "Result", *end)
+        for name, end in ends.items():
+            if end and self._schema.allows(name, "Result", end[1]):
+                self._link(name, id_, "Result", *end)
         row = {"edge": id_, "type": RESULT, "head_id": paper.id, "tail_id": id_}
         self._evidence(paper, row, result, (result.sentence,), None, (result.start, result.end))
 
@@ -293,9 +299,9 @@ class _Builder:
         self._writer.node("Evidence", {"id": id_, "name": _shorten(" … ".join(quotes)), "sentences": quotes, **row, **where, **said})
         self._link("STATES", paper.id, "Paper", id_, "Evidence")
 
-    def _link(self, kind: str, head: str, head_label: str, tail: str, tail_label: str, row: Row | None = None) -> None:
+    def _link(self, name: str, head: str, head_label: str, tail: str, tail_label: str, row: Row | None = None) -> None:
         ends = {"head": head, "tail": tail, "head_label": head_label, "tail_label": tail_label}
-        self._writer.relationship(kind, {"id": edge_id(kind, head, tail), **ends, **(row or {})})
+        self._writer.relationship(name, {"id": edge_id(name, head, tail), **ends, **(row or {})})
 
 
 def _add_edge(graph: nx.MultiDiGraph, name: str, row: Row) -> None:
@@ -321,9 +327,9 @@ def _end(paper: Paper, group: str, entities: Mapping[str, Entity]) -> tuple[str,
     return (paper.id, "Paper") if group == PAPER else (entities[group].id, entities[group].label)
 
 
-def _name_id(kind: str, name: str) -> str:
+def _name_id(prefix: str, name: str) -> str:
     key = " ".join(name.split()).casefold()
-    return f"{kind}:{slugify(name) or 'x'}-{_digest(key)[:8]}"
+    return f"{prefix}:{slugify(name) or 'x'}-{_digest(key)[:8]}"
 
 
 def _shorten(text: str, width: int = 80) -> str:

@@ -4,8 +4,8 @@ Extractions group the mentions of one paper; here the groups of all papers becom
 extractions, which need not be in any order: :meth:`Resolver.observe` counts the names, :meth:`Resolver.resolve`
 settles which names are one thing, and :meth:`Resolution.entity` then says what a group stands for.
 
-What joins names: an equal fold (case, dashes, spaces, plural, LaTeX); a lexicon entry; a long form that the papers
-themselves give two spellings of; one typing slip in a rare long name. What never does: another number ("GPT-3",
+What joins names: an equal fold (case, dashes, spaces, plural, LaTeX); a lexicon entry; papers that agree in using
+both for one thing; one typing slip in a rare long name. What never does: another number ("GPT-3",
 "GPT-4"; "ImageNet", "ImageNet-100"), another type, two lexicon entries. A short form goes with its long form in the
 paper that defines it, and elsewhere only where the corpus agrees on one long form. Dataset and Benchmark are one
 kind of thing here: which of the two labels it gets is voted.
@@ -27,6 +27,9 @@ from kgbuild.records import Extraction, Mention, Paper
 
 AGREEMENT = 2 / 3
 """Share of the papers that define a short form which must mean one long form, for it to hold in papers that don't."""
+TOGETHER = 2
+"""Papers that must use two names for one thing before they are one thing everywhere: "classification" is short for
+"image classification" in many a paper, and another task in most."""
 FUZZY_LENGTH = 10
 """Folded names shorter than this never join by a typing slip."""
 FUZZY_RARE = 1
@@ -106,7 +109,7 @@ class Resolver:
 
     def observe(self, paper: Paper, extraction: Extraction) -> None:
         """Count the names of one paper."""
-        shorts = _shorts(extraction)
+        shorts = {fold(short) for short, _ in extraction.abbreviations}
         for group in _groups(paper, extraction):
             long = [n for n in group.names if n.key not in shorts]
             for name, surfaces in group.names.items():
@@ -124,8 +127,9 @@ class Resolver:
         sets = _Sets(self._sole_entry)
         for name in sorted(self._papers):
             sets.add(name)
-        for a, b in sorted(self._together):
-            if _digits(a.key) == _digits(b.key):
+        for (a, b), papers in sorted(self._together.items()):
+            rarer = min(self._papers[a], self._papers[b])
+            if papers >= max(TOGETHER, AGREEMENT * rarer) and _digits(a.key) == _digits(b.key):
                 sets.join(a, b)
         for a, b in self._slips():
             sets.join(a, b)
@@ -158,7 +162,7 @@ class Resolver:
         moved = {old: now[n] for n, old in sorted(memory.ids.items()) if n in now and old not in alive}
         kept = {old: moved.get(new, new) for old, new in memory.redirects.items() if old not in alive}
         redirects = {old: new for old, new in sorted((kept | moved).items()) if new in alive}
-        return Resolution(entities, by_entry, self._lexicon, self._votes(), self._papers, Memory({**memory.ids, **now}, redirects))
+        return Resolution(entities, by_entry, self._lexicon, self._votes(), Memory({**memory.ids, **now}, redirects))
 
     def _new_id(self, names: list[Name], label: str, memory: Memory, taken: set[str]) -> str:
         remembered: Counter[str] = Counter()
@@ -227,26 +231,24 @@ class Resolution:
     """Lexicon id -> entity."""
     lexicon: Mapping[str, Known]
     votes: Mapping[Name, Name]
-    papers: Mapping[Name, int]
+    """Short form -> long form, where the papers that define it agree on one."""
     memory: Memory
 
     def entities(self, paper: Paper, extraction: Extraction) -> dict[str, Entity]:
         """Mention group of one observed paper -> entity."""
-        shorts = _shorts(extraction)
-        return {group.id: self._entity(group, shorts) for group in _groups(paper, extraction)}
+        longs = {fold(short): fold(long) for short, long in extraction.abbreviations}
+        return {group.id: self._entity(group, longs) for group in _groups(paper, extraction)}
 
-    def _entity(self, group: _Group, shorts: set[str]) -> Entity:
+    def _entity(self, group: _Group, longs: Mapping[str, str]) -> Entity:
         if entry := _entry(group, self.lexicon):
             return self.by_entry[entry]
-        long = [n for n in group.names if n.key not in shorts]
-        best = min(long or group.names, key=lambda n: (-self.papers[n], n))
-        if not long or len(group.names) == 1:
-            best = self._voted(best)
-        return self.by_name[best]
-
-    def _voted(self, name: Name) -> Name:
-        entity = self.by_name[name]
-        return name if entity.known else self.votes.get(name, name)
+        weights: Counter[Name] = Counter()
+        for name, surfaces in group.names.items():
+            long = Name(name.kind, longs.get(name.key, name.key))
+            weights[long if long in group.names else name] += surfaces.total()
+        best = min(weights, key=lambda n: (-weights[n], -len(n.key), n))
+        entity = self.by_name[best]
+        return entity if entity.known else self.by_name[self.votes.get(best, best)]
 
 
 def variants(entities: Iterable[Entity], names: Mapping[str, str]) -> list[tuple[Entity, Entity]]:
@@ -308,10 +310,6 @@ def _entry(group: _Group, lexicon: Mapping[str, Known]) -> str | None:
     """The lexicon entry that a group names, where its type agrees."""
     found = Counter(e for e in group.entries if e in lexicon and kind(lexicon[e].label) == kind(group.label))
     return min(found, key=lambda e: (-found[e], e)) if found else None
-
-
-def _shorts(extraction: Extraction) -> set[str]:
-    return {fold(short) for short, _ in extraction.abbreviations}
 
 
 def _singular(word: str) -> str:

@@ -105,6 +105,14 @@ def test_an_ambiguous_short_form_elsewhere_stays_itself_and_an_agreed_one_follow
     assert ids([first, second, bare])[bare[0].id, "e1"] == "method:tls"
 
 
+def test_a_name_that_one_paper_uses_loosely_stays_what_it_is_elsewhere():
+    loose = say(1, {"e1": ("Task", ["visual sorting", "tagging"])})
+    others = [say(n, {"e1": ("Task", [name])}) for n, name in enumerate(["tagging", "tagging", "visual sorting"], 2)]
+    found = ids([loose, *others])
+    assert found[loose[0].id, "e1"] == "task:visual-sorting"
+    assert [found[p.id, "e1"] for p, _ in others] == ["task:tagging", "task:tagging", "task:visual-sorting"]
+
+
 def test_the_lexicon_decides_and_its_entries_never_merge():
     known = say(1, {"e1": ("Method", ["convnet"])}, lexicon={"e1": "method:cnn"})
     again = say(5, {"e1": ("Method", ["convnet"])}, lexicon={"e1": "method:cnn"})
@@ -140,9 +148,9 @@ def test_the_id_of_an_entity_that_was_merged_away_redirects():
     long = say(2, {"e1": ("Method", ["mixing of labels"])})
     before = settle([short, long])
     assert set(ids([short, long]).values()) == {"method:label-mixing", "method:mixing-of-labels"}
-    both = say(3, {"e1": ("Method", ["label mixing", "mixing of labels"])})
-    after = settle([short, long, both], before.memory)
-    (entity,) = {e.id for p, x in [short, long, both] for e in after.entities(p, x).values()}
+    both = [say(n, {"e1": ("Method", ["label mixing", "mixing of labels"])}) for n in (3, 4)]
+    after = settle([short, long, *both], before.memory)
+    (entity,) = {e.id for p, x in [short, long, *both] for e in after.entities(p, x).values()}
     assert dict(after.memory.redirects) == {({"method:label-mixing", "method:mixing-of-labels"} - {entity}).pop(): entity}
 
 
