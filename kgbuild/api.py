@@ -96,8 +96,8 @@ class KnowledgeGraph:
 
         Most mentioned first; only nodes with one of ``labels``, where given. Empty where there is none.
 
-        >>> [found.id for found in open(sample_workspace).find("Stanford question answering dataset")]
-        ['dataset:squad']
+        >>> [found.id for found in open(sample_workspace).find("natural-questions")]
+        ['dataset:natural-questions']
         """
         name = self._redirects.get(name, name)
         hits = self._names.get(name, []) or self._names.get(fold(name), [])

@@ -191,7 +191,9 @@ class _Builder:
         names = {id_: self._name(entity) for id_, entity in self._entities.items()}
         for id_, entity in self._entities.items():
             seen, surfaces = self._mentioned[id_], self._surfaces[id_]
-            aliases = [s for s in sorted(surfaces, key=lambda s: (-surfaces[s], s)) if s != names[id_] and self._leads_to(s, entity)]
+            met = [s for s in sorted(surfaces, key=lambda s: (-surfaces[s], s)) if self._leads_to(s, entity)]
+            known = entity.known.aliases if entity.known else ()
+            aliases = [s for s in dict.fromkeys((*met, *known)) if s != names[id_]]
             row: Row = {"id": id_, "name": names[id_], "aliases": aliases, "papers": len(seen.papers), "mentions": surfaces.total()}
             if entity.label == "Metric" and entity.known:
                 row["better"] = entity.known.better

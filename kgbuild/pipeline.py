@@ -183,7 +183,10 @@ def _extract(language: Language, papers: list[Paper], shards: Shards, progress: 
 
 def _lexicon(language: Language) -> dict[str, Known]:
     fields = ("id", "label", "name", "variant_of", "better")
-    return {row["id"]: Known(**{f: row[f] for f in fields if f in row}) for row in nlp.lexicon(language)}
+    return {
+        row["id"]: Known(**{f: row[f] for f in fields if f in row}, aliases=tuple(row.get("aliases", ())))
+        for row in nlp.lexicon(language)
+    }
 
 
 def versions() -> dict[str, str]:

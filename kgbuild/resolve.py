@@ -50,6 +50,7 @@ class Known:
     id: str
     label: str
     name: str
+    aliases: tuple[str, ...] = ()
     variant_of: str | None = None
     better: str | None = None
     """Of a metric: ``higher`` or ``lower``."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from kgbuild.cli import ask, build, server
+from kgbuild.cli import ask, build, evaluate, server
 from kgbuild.errors import KGError
 
 INTERRUPTED = 130
@@ -47,6 +47,7 @@ for command in (
     ask.query,
     ask.cypher,
     ask.view,
+    evaluate.evaluate,
     server.neo4j,
     server.push,
 ):

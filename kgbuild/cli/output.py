@@ -19,6 +19,9 @@ Row = Mapping[str, Any]
 
 err = Console(stderr=True)
 
+PIPE_WIDTH = 160
+"""Columns of a table that goes to no terminal."""
+
 
 @contextmanager
 def progress_bars() -> Iterator[Callable[[str, int, int | None], None]]:
@@ -52,7 +55,9 @@ def print_rows(rows: Sequence[Row], form: str, columns: Sequence[str] | None = N
         table = Table(*names, box=None, pad_edge=False, header_style="bold")
         for row in rows:
             table.add_row(*(_cell(row.get(name)) for name in names))
-        Console(highlight=False, markup=False).print(table)
+        console = Console(highlight=False, markup=False)
+        # a pipe has no width of its own; eighty columns would break every sentence into words
+        console.print(table, width=None if console.is_terminal else PIPE_WIDTH)
 
 
 def print_figures(figures: Row, form: str) -> None:
