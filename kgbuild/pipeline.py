@@ -170,14 +170,17 @@ def _extract(language: Language, papers: list[Paper], shards: Shards, progress: 
     todo = [paper for paper in papers if paper.key not in known]
     shard: list[Extraction] = []
     progress("extract", len(papers) - len(todo), len(papers))
-    for done, (_, extraction) in enumerate(nlp.extract(language, todo), len(papers) - len(todo) + 1):
-        shard.append(extraction)
-        if len(shard) == SHARD:
+    try:
+        for done, (_, extraction) in enumerate(nlp.extract(language, todo), len(papers) - len(todo) + 1):
+            shard.append(extraction)
+            if len(shard) == SHARD:
+                shards.append(shard)
+                shard = []
+            progress("extract", done, len(papers))
+    finally:
+        # also when interrupted: what is extracted is kept
+        if shard:
             shards.append(shard)
-            shard = []
-        progress("extract", done, len(papers))
-    if shard:
-        shards.append(shard)
     return len(todo)
 
 

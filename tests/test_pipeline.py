@@ -155,6 +155,23 @@ def test_a_killed_build_goes_on_where_it_was(tmp_path: Path, build: Callable[...
     assert tables(tmp_path / "killed") == tables(tmp_path / "whole")
 
 
+def test_an_interrupted_build_keeps_what_it_extracted(tmp_path: Path):
+    papers = 2 * pipeline.SHARD
+    source = write_papers(tmp_path / "papers.jsonl", range(papers))
+    command = [sys.executable, "-m", "kgbuild", "build", str(source), "-w", str(tmp_path / "w"), "--model", "rules"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and not list((tmp_path / "w").glob("extractions/*/*.jsonl.gz")):
+            os.sched_yield()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate()
+    assert process.returncode == 130, errors
+    assert "interrupted" in errors
+    assert "Traceback" not in errors
+    shards = list((tmp_path / "w").glob("extractions/*/*.jsonl.gz"))
+    done = sum(len(gzip.decompress(s.read_bytes()).splitlines()) for s in shards)
+    assert kg.build([source], tmp_path / "w", model="rules").extracted == papers - done
+
+
 def test_a_store_that_a_kill_left_behind_is_brought_up_by_the_next_reader(tmp_path: Path, build: Callable[..., kg.Report]):
     build("w", range(5))
     for left in ("embedded.kgl", "embedded.graph"):
