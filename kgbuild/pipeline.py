@@ -45,6 +45,8 @@ class Report:
     relationships: dict[str, int] = field(default_factory=dict)
     rejected: dict[str, int] = field(default_factory=dict)
     """Reason -> relations that were read but are no edge."""
+    quarantine: list[dict[str, Any]] = field(default_factory=list)
+    """What could not be read in this run: ``source``, ``line``, ``reason``, ``text``."""
 
 
 def _silent(stage: str, done: int, total: int | None) -> None:
@@ -162,6 +164,7 @@ def _settle(
         nodes=nodes,
         relationships=relationships,
         rejected=dict(built.rejected),
+        quarantine=rejects,
     )
 
 

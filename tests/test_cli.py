@@ -91,15 +91,17 @@ def test_a_directory_is_no_input(tmp_path: Path):
 
 def test_extract_writes_a_record_a_paper_with_offsets_into_the_text(tmp_path: Path):
     target = tmp_path / "out.jsonl"
-    said = run("extract", *sample(), "-o", target, "--model", "rules")
+    said = run("extract", *sample(), "-o", target, "--model", "rules", "--format", "json")
     records = [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
     assert len(records) == 40
-    assert said.stderr.strip().endswith("40 papers, 0 quarantined")
+    assert said.stderr == "40 papers, 0 quarantined\n"
+    counts = json.loads(said.stdout)
+    assert (counts["papers"], counts["entities"]) == (40, sum(len(r["entities"]) for r in records))
     for record in records:
         assert record["entities"]
         for m in record["entities"]:
             assert record["text"][m["start"] : m["end"]] == m["text"]
-    assert run("extract", *sample(), "--model", "rules").stdout == target.read_text(encoding="utf-8")
+    assert run("extract", *sample(), "-o", "-", "--model", "rules").stdout == target.read_text(encoding="utf-8")
 
 
 def test_standard_input_is_read(tmp_path: Path):

@@ -88,9 +88,14 @@ def test_removing_what_is_not_there_removes_nothing(tmp_path: Path, build: Calla
 
 
 def test_a_paper_that_comes_twice_counts_once():
-    ids = [p.id for p in pipeline.sources.merge(kg.read(sample(), on_reject=pytest.fail))]
-    assert len(ids) == len(set(ids)) == 40
-    assert len(list(kg.read(sample(), on_reject=pytest.fail))) == 42
+    assert len(list(kg.read(sample()))) == 42
+    assert len({p.id for p in pipeline.sources.merge(kg.read(sample()))}) == 40
+
+
+def test_reading_refuses_what_it_cannot_read_unless_told_otherwise(tmp_path: Path):
+    (tmp_path / "bad.jsonl").write_text("{}\n")
+    with pytest.raises(SourceError, match=r"bad\.jsonl:1"):
+        list(kg.read([tmp_path / "bad.jsonl"]))
 
 
 def test_papers_can_be_given_as_values(tmp_path: Path):

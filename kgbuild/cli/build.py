@@ -7,19 +7,25 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from kgbuild import api
 from kgbuild.cli.ask import write_focus
 from kgbuild.cli.options import files, model, output, workspace
-from kgbuild.cli.output import Row, err, print_figures, print_rows, progress_bars
-from kgbuild.errors import KGError
+from kgbuild.cli.output import Row, print_figures, print_rows, progress_bars
+from kgbuild.errors import SourceError
 from kgbuild.resources import sample
+
+if TYPE_CHECKING:
+    from kgbuild.pipeline import Report
 
 QUARANTINED = 3
 """Exit code of a run that left something out."""
+
+SHOWN = 20
+"""Quarantined records to show one by one; `quarantine.jsonl` in the workspace has all."""
 
 
 @click.command()
@@ -37,7 +43,7 @@ def build(files: tuple[str, ...], workspace: Path, model: str, form: str) -> Non
 
     with progress_bars() as progress:
         report = pipeline.build(files, workspace, model=model, progress=progress)
-    _report(report, workspace, form)
+    _report(report, form)
 
 
 @click.command()
@@ -50,7 +56,7 @@ def add(files: tuple[str, ...], workspace: Path, form: str) -> None:
 
     with progress_bars() as progress:
         report = pipeline.add(files, workspace, progress=progress)
-    _report(report, workspace, form)
+    _report(report, form)
 
 
 @click.command()
@@ -63,14 +69,15 @@ def remove(papers: tuple[str, ...], workspace: Path, form: str) -> None:
 
     with progress_bars() as progress:
         report = pipeline.remove(papers, workspace, progress=progress)
-    _report(report, workspace, form)
+    _report(report, form)
 
 
 @click.command()
 @files
-@click.option("-o", "--output", "target", type=click.Path(dir_okay=False, allow_dash=True), default="-", help="JSON Lines file to write.")
+@click.option("-o", "--output", "target", type=click.Path(dir_okay=False), required=True, help="JSON Lines file to write; `-` is standard output.")
 @model
-def extract(files: tuple[str, ...], target: str, model: str) -> None:
+@output
+def extract(files: tuple[str, ...], target: str, model: str, form: str) -> None:
     """Write what each paper of FILES says, one JSON record a line, without building a graph."""
     from kgbuild import nlp, sources
     from kgbuild.records import to_record
@@ -78,15 +85,18 @@ def extract(files: tuple[str, ...], target: str, model: str) -> None:
     rejects: list[sources.Rejected] = []
     papers = sources.merge(sources.read(files, rejects.append))
     if not papers:
-        raise KGError(f"no paper could be read: {'; '.join(f'{r.source}: {r.reason}' for r in rejects[:3])}")
+        raise SourceError(f"no paper could be read: {'; '.join(f'{r.source}: {r.reason}' for r in rejects[:3])}")
+    counts = {"papers": len(papers), "quarantined": len(rejects), "entities": 0, "relations": 0, "results": 0}
     with progress_bars() as progress, click.open_file(target, "w", encoding="utf-8", atomic=target != "-") as out:
         for done, (paper, extraction) in enumerate(nlp.extract(nlp.load(model), papers), 1):
-            out.write(json.dumps(to_record(paper, extraction), ensure_ascii=False) + "\n")
+            record = to_record(paper, extraction)
+            out.write(json.dumps(record, ensure_ascii=False) + "\n")
+            for what in ("entities", "relations", "results"):
+                counts[what] += len(record[what])
             progress("extract", done, len(papers))
-    _warn_rejects([asdict(r) for r in rejects])
-    click.echo(f"{len(papers)} papers, {len(rejects)} quarantined", err=True)
-    if rejects:
-        sys.exit(QUARANTINED)
+    if target != "-":
+        print_figures(counts, form)
+    _close([asdict(r) for r in rejects], f"{len(papers)} papers")
 
 
 @click.command()
@@ -106,7 +116,7 @@ def demo(workspace: Path, model: str) -> None:
 
     with progress_bars() as progress:
         report = pipeline.build(sample(), workspace, model=model, progress=progress)
-    _report(report, workspace, "table")
+    _report(report, "table")
     with api.open(workspace) as graph:
         for name, values in DEMO:
             asked = " ".join(f"--{k} {v!r}" if " " in str(v) else f"--{k} {v}" for k, v in values.items())
@@ -127,22 +137,24 @@ DEMO: tuple[tuple[str, dict[str, Any]], ...] = (
 """What the demo asks."""
 
 
-def _report(report: Any, workspace: Path, form: str) -> None:
-    rejects = api.open(workspace).quarantine() if report.quarantined else []
-    _warn_rejects(rejects)
+def _report(report: Report, form: str) -> None:
+    figures = asdict(report)
     if form == "table":
-        err.print(f"{report.papers} papers ({report.extracted} new), {report.quarantined} quarantined", highlight=False)
-        counts = {**report.nodes, **report.relationships}
-        print_rows([{"what": name, "count": n} for name, n in counts.items()], form)
+        print_rows([{"what": name, "count": n} for name, n in (report.nodes | report.relationships).items()], form)
+    elif form == "csv":
+        print_figures({k: v for k, v in figures.items() if k != "quarantine"}, form)
     else:
-        print_figures(asdict(report), form)
-    if report.quarantined:
-        sys.exit(QUARANTINED)
+        print_figures(figures, form)
+    _close(report.quarantine, f"{report.papers} papers ({report.extracted} new)")
 
 
-def _warn_rejects(rejects: Sequence[Row]) -> None:
-    for r in rejects[:20]:
+def _close(rejects: Sequence[Row], done: str) -> None:
+    """The end of a run: what was left out, and the last line that counts it."""
+    for r in rejects[:SHOWN]:
         where = f"{r['source']}:{r['line']}" if r["line"] else r["source"]
         click.echo(f"quarantined {where}: {r['reason']}", err=True)
-    if len(rejects) > 20:
-        click.echo(f"quarantined: {len(rejects) - 20} more, see quarantine.jsonl in the workspace", err=True)
+    if len(rejects) > SHOWN:
+        click.echo(f"quarantined: {len(rejects) - SHOWN} more", err=True)
+    click.echo(f"{done}, {len(rejects)} quarantined", err=True)
+    if rejects:
+        sys.exit(QUARANTINED)

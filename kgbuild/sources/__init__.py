@@ -38,14 +38,19 @@ class Rejected:
     """Start of the record, at most 200 characters."""
 
 
-def read(paths: Iterable[str | Path], on_reject: Callable[[Rejected], None]) -> Iterator[Paper]:
+def read(paths: Iterable[str | Path], on_reject: Callable[[Rejected], None] | None = None) -> Iterator[Paper]:
     """The papers of all files, in their order, duplicates included (see :func:`merge`).
 
-    ``-`` is standard input. ``on_reject`` is called for every record, or file, that cannot be read; nothing is
-    raised for bad input.
+    ``-`` is standard input. ``on_reject`` is called for every record, or file, that cannot be read, and reading goes
+    on; without it the first one raises SourceError.
     """
     for path in paths:
-        yield from _read_file(path, on_reject)
+        yield from _read_file(path, on_reject or _refuse)
+
+
+def _refuse(rejected: Rejected) -> None:
+    where = rejected.source if rejected.line is None else f"{rejected.source}:{rejected.line}"
+    raise SourceError(f"{where}: {rejected.reason}")
 
 
 def _read_file(path: str | Path, on_reject: Callable[[Rejected], None]) -> Iterator[Paper]:
