@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import spacy
@@ -16,7 +17,7 @@ from kgbuild.errors import ModelError
 from kgbuild.nlp import components as components  # registers the factories
 from kgbuild.nlp.rows import Row
 from kgbuild.nlp.text import make_tokenizer
-from kgbuild.records import Extraction, Mention, Paper
+from kgbuild.records import Extraction, Mention, Paper, from_json
 
 MODELS = ("rules",)
 """Names that :func:`load` knows, best first."""
@@ -34,7 +35,7 @@ def load(model: str | None = "default", *, lexicon: Iterable[str | Path] = ()) -
     nlp.tokenizer = make_tokenizer(nlp.vocab)
     nlp.add_pipe("kg_sentences")
     nlp.add_pipe("kg_abbreviations")
-    nlp.add_pipe("kg_lexicon", config={"paths": [str(path) for path in lexicon]})
+    nlp.add_pipe("kg_lexicon").use(components.lexicon_rows(lexicon))  # type: ignore[attr-defined]
     nlp.add_pipe("kg_patterns")
     nlp.add_pipe("kg_mentions")
     nlp.add_pipe("kg_relations")
@@ -73,21 +74,24 @@ def extract(
 def to_extraction(doc: Doc, key: str) -> Extraction:
     """The plain record of a document that went through the pipeline."""
     text = doc.text
-    return Extraction(
-        key=key,
-        mentions=tuple(
-            Mention(
-                start=e.start_char,
-                end=e.end_char,
-                label=e.label_,
-                entity=e._.kg_entity,
-                source=e._.kg_source,
-                confidence=e._.kg_confidence,
-                lexicon=e.kb_id_ or None,
-            )
-            for e in doc.ents
-        ),
-        relations=tuple(doc._.kg_relations),
-        results=tuple(doc._.kg_results),
-        abbreviations=tuple((text[a:b], text[c:d]) for (a, b), (c, d) in doc._.kg_abbreviations),
+    mentions = [
+        Mention(
+            start=e.start_char,
+            end=e.end_char,
+            label=e.label_,
+            entity=e._.kg_entity,
+            source=e._.kg_source,
+            confidence=e._.kg_confidence,
+            lexicon=e.kb_id_ or None,
+        )
+        for e in doc.ents
+    ]
+    return from_json(
+        {
+            "key": key,
+            "entities": [asdict(m) for m in mentions],
+            "relations": doc._.kg_relations,
+            "results": doc._.kg_results,
+            "abbreviations": [(text[a:b], text[c:d]) for (a, b), (c, d) in doc._.kg_abbreviations],
+        }
     )

@@ -7,7 +7,7 @@ import re
 from kgbuild.records import Span
 
 _BRACKET = re.compile(r"\(\s*([^()]{2,90}?)\s*\)")
-_SENTENCE_END = re.compile(r"[.!?:;]\s|\n\s*\n")
+_SENTENCE_END = re.compile(r"[.!?:;](?:\s|$)|\n\s*\n")
 _FIRST_PART = re.compile(r"(?:(?![;,]\s|\s(?:or|and)\s|\s*[=:]).)+", re.DOTALL)
 _SHORT = re.compile(r"[^\W_](?:[\w\-–/.&+^$@]{0,14}[^\W_]|\+{1,2})(?: [A-Z][\w\-]{1,8})?")
 _NO_SHORT = re.compile(

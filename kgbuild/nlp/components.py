@@ -12,6 +12,8 @@ component             reads                                     writes
 ``kg_results``        entities, sentences                       ``doc._.kg_results``
 ====================  ========================================  ==========================================
 
+What is written to ``doc._`` is plain lists and dictionaries, so documents can be saved and sent between processes.
+
 A model joins by proposing spans before ``kg_mentions``: with :func:`propose`, or as any component that sets ``doc.ents``.
 """
 
@@ -19,13 +21,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import numpy
+from spacy.attrs import SENT_START  # type: ignore[import-not-found]
 from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
 
-from kgbuild.nlp import figures, lexicon, relations, rules
+from kgbuild.nlp import figures, gazetteer, relations, rules
 from kgbuild.nlp.abbreviations import abbreviations
 from kgbuild.nlp.mentions import Candidate, defined, group, resolve, settle, spread
 from kgbuild.nlp.rows import Row, read_rows
@@ -53,10 +58,14 @@ class RowComponent(Generic[Rules]):
     """A component that applies compiled rows of data; the rows travel with the pipeline when it is saved."""
 
     def __init__(self, rows: Any, build: Callable[[Any], Rules], apply: Callable[[Doc, Rules], None]) -> None:
-        self.rows = rows
         self._build = build
         self._apply = apply
-        self._rules = build(rows)
+        self.use(rows)
+
+    def use(self, rows: Any) -> None:
+        """Takes these rows in place of the present ones."""
+        self.rows = rows
+        self._rules = self._build(rows)
 
     def __call__(self, doc: Doc) -> Doc:
         self._apply(doc, self._rules)
@@ -68,8 +77,7 @@ class RowComponent(Generic[Rules]):
 
     def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> RowComponent[Rules]:
         """Replaces the rows by those that ``to_bytes`` gave."""
-        self.rows = json.loads(data)
-        self._rules = self._build(self.rows)
+        self.use(json.loads(data))
         return self
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
@@ -107,33 +115,36 @@ def proposed(doc: Doc) -> list[Candidate]:
 def sentences(doc: Doc) -> Doc:
     """Sentences fit for a title, a newline and an abstract."""
     starts = set(sentence_starts(doc.text))
-    pending = False
+    marks = numpy.full((len(doc), 1), -1, dtype="int64")
+    pending = True
     for token in doc:
         pending = pending or token.idx in starts
-        token.is_sent_start = (pending and not token.is_space) or token.i == 0
-        pending = pending and bool(token.is_space)
-    return doc
+        if pending and not token.is_space:
+            marks[token.i, 0] = 1
+            pending = False
+    marks[:1] = 1
+    return doc.from_array([SENT_START], marks.astype("uint64"))  # type: ignore[arg-type]  # the stub asks for one subclass
 
 
 @Language.component("kg_abbreviations", assigns=["doc._.kg_abbreviations"])
 def find_abbreviations(doc: Doc) -> Doc:
     """Short forms and their long forms, as offsets."""
-    doc._.kg_abbreviations = tuple(abbreviations(doc.text))
+    doc._.kg_abbreviations = abbreviations(doc.text)
     return doc
 
 
 def lexicon_rows(paths: Iterable[str | Path] = ()) -> list[Row]:
     """The packaged lexicon and the user's files; a row of theirs replaces ours of the same id."""
-    return read_rows([resource("schemas") / "lexicon.jsonl", *map(Path, paths)], lexicon.FIELDS, lexicon.REQUIRED)
+    return read_rows([resource("schemas") / "lexicon.jsonl", *map(Path, paths)], gazetteer.FIELDS, gazetteer.REQUIRED)
 
 
-@Language.factory("kg_lexicon", default_config={"paths": []}, assigns=["doc.spans"])
-def make_lexicon(nlp: Language, name: str, paths: list[str]) -> RowComponent[lexicon.Lexicon]:
+@Language.factory("kg_lexicon", assigns=["doc.spans"])
+def make_lexicon(nlp: Language, name: str) -> RowComponent[gazetteer.Lexicon]:
     """Proposes the names of the lexicon."""
-    return RowComponent(lexicon_rows(paths), lexicon.Lexicon, _apply_lexicon)
+    return RowComponent(lexicon_rows(), gazetteer.Lexicon, _apply_lexicon)
 
 
-def _apply_lexicon(doc: Doc, known: lexicon.Lexicon) -> None:
+def _apply_lexicon(doc: Doc, known: gazetteer.Lexicon) -> None:
     text = doc.text
     propose(doc, (Candidate(h.start, h.end, h.row["label"], h.row["id"], h.row.get("precision", 0.8), h.row["id"]) for h in known.find(text, words(text))))
 
@@ -167,7 +178,8 @@ def _apply_patterns(doc: Doc, compiled: rules.Rules) -> None:
 def mentions(doc: Doc) -> Doc:
     """Makes ``doc.ents`` from the candidates, and from the entities that other components have set."""
     text = doc.text
-    found = proposed(doc)
+    title = text.find("\n")
+    found = [c for c in proposed(doc) if not c.start <= title < c.end]
     pairs = doc._.kg_abbreviations
     kept = spread(text, resolve(settle(text, found + defined(found, pairs), pairs)))
     ents = []
@@ -193,7 +205,7 @@ def _build_relations(rows: list[Row]) -> relations.Rules:
 
 def _apply_relations(doc: Doc, compiled: relations.Rules) -> None:
     spans = [(s.start_char, s.end_char) for s in doc.sents]
-    doc._.kg_relations = tuple(relations.relations(doc.text, spans, named(doc), compiled))
+    doc._.kg_relations = [asdict(r) for r in relations.relations(doc.text, spans, named(doc), compiled)]
 
 
 def named(doc: Doc) -> list[relations.Named]:
@@ -210,5 +222,6 @@ def make_results(nlp: Language, name: str) -> RowComponent[figures.Rules]:
 def _apply_results(doc: Doc, compiled: figures.Rules) -> None:
     spans = [(s.start_char, s.end_char) for s in doc.sents]
     mentions = named(doc)
-    method, _ = relations.proposals(doc._.kg_relations, mentions)
-    doc._.kg_results = tuple(figures.results(doc.text, spans, mentions, method, compiled))
+    introduced = [r["tail"] for r in doc._.kg_relations if r["type"] == "INTRODUCES" and r["polarity"] == "asserted"]
+    method, _ = relations.proposals(introduced, mentions)
+    doc._.kg_results = [asdict(r) for r in figures.results(doc.text, spans, mentions, method, compiled)]

@@ -32,7 +32,7 @@ _UNIT = (
     r"|\s?(?:ms|fps|FPS|GB|MB|dB|GFLOPs|hours?|seconds?|minutes?)\b|[BM]\b|\s(?:billion|million)\b"
 )
 _FIGURE = re.compile(
-    rf"(?<![\w.,$\\-])(?P<sign>[+~≈-]|\$\s?[+-]?)?(?P<first>{_NUMBER})(?:\\?%)?(?:\s?(?:--?|–|—|~|to|±|\+/-)\s?(?P<last>{_NUMBER}))?(?P<unit>{_UNIT})?\$?(?![\w]|[.,]\d|-\w)"
+    rf"(?<![\w.,$\\-])(?P<sign>[+~≈-]|\$\s?[+-]?)?(?P<first>{_NUMBER})(?:(?:\\?%)?\s?(?:--?|–|—|~|to|±|\+/-)\s?(?P<last>{_NUMBER}))?(?P<unit>{_UNIT})?\$?(?![\w]|[.,]\d|-\w)"
     rf"|\ba factor of (?P<word>two|three|four|five|ten)\b"
 )
 _YEAR = re.compile(r"(?:19|20)\d\d")
@@ -188,7 +188,7 @@ def _method(text: str, here: Sequence[Named], f: Figure, start: int, proposal: s
     methods = [m for m in here if m.label == "Method" and m.end <= f.start]
     if methods and re.fullmatch(r"\s?\(", text[methods[-1].end : f.start]):
         return methods[-1].entity
-    subjects = [m for m in methods if not _RIVAL.search(text[start : m.start])]
+    subjects = [m for m in methods if not _RIVAL.search(text[max(start, m.start - 60) : m.start])]
     if proposal is not None and any(m.entity == proposal for m in subjects):
         return proposal
     if subjects:

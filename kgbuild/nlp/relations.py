@@ -177,18 +177,15 @@ def relations(text: str, spans: Sequence[Span], mentions: Sequence[Named], rules
     return sorted(best.values(), key=lambda r: (r.sentences, r.tail_span, r.type, r.head))
 
 
-def proposals(stated: Iterable[Relation], mentions: Sequence[Named]) -> tuple[str | None, str | None]:
-    """The method, and the data set or benchmark, that the paper introduces: named earliest, else introduced first."""
+def proposals(introduced: Iterable[str], mentions: Sequence[Named]) -> tuple[str | None, str | None]:
+    """The method, and the data set or benchmark, among the introduced entities that the paper names first."""
     first: dict[str, int] = {}
     label = {m.entity: m.label for m in mentions}
     for m in mentions:
         first.setdefault(m.entity, m.start)
-    order = sorted(
-        (r for r in stated if r.type == "INTRODUCES" and r.polarity == "asserted" and r.tail in label),
-        key=lambda r: (first[r.tail], r.tail_span),
-    )
-    method = next((r.tail for r in order if label[r.tail] == "Method"), None)
-    return method, next((r.tail for r in order if label[r.tail] != "Method"), None)
+    order = sorted(set(introduced), key=first.__getitem__)
+    method = next((e for e in order if label[e] == "Method"), None)
+    return method, next((e for e in order if label[e] != "Method"), None)
 
 
 _BODY = re.compile(
@@ -221,7 +218,7 @@ class _Reader:
 
     def find_proposals(self, introductions: Iterable[Relation]) -> None:
         """Notes the method and the resource that the paper introduces, and where it begins to speak of them."""
-        self.method, self.resource = proposals(introductions, self.mentions)
+        self.method, self.resource = proposals((r.tail for r in introductions if r.polarity == "asserted"), self.mentions)
         first = min((i for e in (self.method, self.resource) if e for i, _ in self.where[e] if i), default=len(self.parts))
         self.body = min(self.body, first)
 

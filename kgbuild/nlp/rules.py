@@ -27,7 +27,7 @@ terms, whose modifiers are read off to the left, ``max`` of them at most. ``exam
 REQUIRED = ("id", "label", "precision", "examples", "counters")
 
 _MACROS = {
-    "S": r"[ \n]+",
+    "S": r"(?:[ \n]+)",
     "WORD": r"[^\W_]\w*",
     # a word with a second capital, or a digit after a letter, and what hyphens tie to it
     "NAME": r"(?<![\w\-–/.\\$@&;])(?=[\w\-–.+/]*?(?:[^\W\d_][A-Z]|[^\W_]-?\d|\d[A-Z]|[A-Z]-[A-Z]))(?=[\d.]*[^\W\d_])(?!\d+[a-z]{1,2}\b){TIED}",
@@ -120,7 +120,9 @@ class Rules:
         """The span without a first word that begins no name (``The``) and without what hyphens add (``-based``)."""
         while (first := _FIRST_WORD.match(text, start, end)) and first[1].casefold() in self.boundary and first[1][1:].islower():
             start = first.end()
-        return start, start + len(_TAIL.sub("", text[start:end]))
+        surface = _TAIL.sub("", text[start:end])
+        plain = surface[1:].islower() and surface.casefold() in self.boundary
+        return start, start if plain else start + len(surface)
 
     def is_generic(self, surface: str) -> bool:
         """Whether the surface is on the list of what is no entity."""
@@ -128,9 +130,10 @@ class Rules:
 
     def _leftmost(self, text: str, text_words: list[Word], i: int, most: int) -> int:
         """Index of the first word of the term whose last word is ``i``: hyphenated words count as one modifier."""
-        first = _unit(text, text_words, i)
+        first, title = _unit(text, text_words, i), text.find("\n")
         for _ in range(most):
-            if not first or text[text_words[first - 1].end : text_words[first].start].strip():
+            gap = (text_words[first - 1].end, text_words[first].start)
+            if not first or text[slice(*gap)].strip() or gap[0] <= title < gap[1]:
                 break
             start = _unit(text, text_words, first - 1)
             unit = text[text_words[start].start : text_words[first - 1].end]

@@ -91,7 +91,11 @@ def fold(name: str) -> str:
     return join([fold_word(p) for p in parts[:-1]] + [fold_word(singular(parts[-1]))]) + plus
 
 
-_BREAK = re.compile(r"(?P<mark>[.!?][\"'”’)\]]*)\s+(?=[\"'“‘(\[$\\{]*(?:[A-Z0-9]|[a-z]+[A-Z0-9]))|\n\s*\n\s*|\n {2,}(?=\S)")
+LONGEST = 1000
+"""Characters after which a sentence ends at the next space, so that no rule works on an endless one."""
+
+_GAP = re.compile(r"\s+")
+_BREAK = re.compile(r"(?P<mark>[.!?][\"'”’)\]]*)\s+(?=[\"'“‘(\[$\\{]*(?:[A-Z0-9]|[a-z]+[A-Z0-9{]))|\n\s*\n\s*|\n {2,}(?=\S)")
 _NO_BREAK = re.compile(
     r"(?:\b(?:e\.g|i\.e|et al|vs|cf|resp|approx|ca|w\.r\.t|a\.k\.a|viz|Figs?|Eqs?|Secs?|Tabs?|Refs?|Nos?|Dr|Prof|Mr|Ms|St|Jr)|(?:^|[\s(])[A-Z])\.$"
 )
@@ -109,4 +113,9 @@ def sentence_starts(text: str) -> list[int]:
     for m in _BREAK.finditer(text, body):
         if m["mark"] is None or not _NO_BREAK.search(text[max(body, m.start() - 12) : m.start() + 1]):
             starts.add(m.end())
-    return sorted(starts)
+    ordered = sorted(starts)
+    for start, end in zip(ordered, [*ordered[1:], len(text)], strict=True):
+        while end - start > LONGEST and (gap := _GAP.search(text, start + LONGEST, end)):
+            start = gap.end()
+            starts.add(start)
+    return sorted(s for s in starts if s < len(text) or s == 0)

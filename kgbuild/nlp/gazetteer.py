@@ -24,7 +24,7 @@ FIELDS: dict[str, type] = {
 words must stand in the text too; ``variant_of``: id of the family; ``better``: ``higher`` or ``lower``, for metrics."""
 REQUIRED = ("id", "label", "name")
 
-_GAP = re.compile(r"\s+|\s?[-‐‑–—/'’@+.:^~&*]\s?|\}?\$?[_^]?\{?|\\_|\s?\(?(?=\))")
+_GAP = re.compile(r"\s+|\s?[-‐‑–—/'’@+.:^~&*]\s?|\}?\$?[_^]?\{?|\\_|\s?\(|\)\s?")
 _PLUS = re.compile(r"\+{1,2}(?![\w+])")
 _MAX_WORDS = 9
 

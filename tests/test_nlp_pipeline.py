@@ -1,0 +1,317 @@
+"""The pipeline as a whole: what it reads, and what it promises whatever the text."""
+
+from importlib.metadata import entry_points
+
+import pytest
+import spacy
+from hypothesis import given
+from hypothesis import strategies as st
+from spacy.language import Language
+
+from kgbuild import nlp as extraction
+from kgbuild.errors import ModelError, RuleError
+from kgbuild.nlp.components import CANDIDATES, propose
+from kgbuild.nlp.mentions import Candidate
+from kgbuild.records import PAPER, Paper
+from kgbuild.schema import load_schema
+
+COMPONENTS = ["kg_sentences", "kg_abbreviations", "kg_lexicon", "kg_patterns", "kg_mentions", "kg_relations", "kg_results"]
+
+TITLE = "FlockNet: Gentle Attention for Bird Song Detection"
+ABSTRACT = """Bird song detection is hard. We propose FlockNet, a small network for bird song detection that builds on
+BERT and uses Careful Wing Attention (CWA). Experiments on LibriSpeech, AudioSet and the FeatherTalk dataset show that FlockNet
+outperforms wav2vec 2.0 by 3.2 points in F1 score. On AudioSet, CWA reaches 71.4% mAP. We do not compare it with GPT-4.
+Large language models such as Llama 3 may help. We release NestBench, a benchmark for nest finding."""
+
+
+@pytest.fixture(scope="module")
+def nlp():
+    return extraction.load("rules")
+
+
+def paper(title, abstract, id="title:x"):
+    return Paper(id=id, title=title, abstract=abstract)
+
+
+@pytest.fixture(scope="module")
+def read(nlp):
+    def run(title, abstract):
+        p = paper(title, abstract)
+        [(_, x)] = extraction.extract(nlp, [p])
+        return p, x
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def flock(read):
+    return read(TITLE, ABSTRACT)
+
+
+def names(p, x):
+    """Entity id to its first surface."""
+    out = {PAPER: PAPER}
+    for m in x.mentions:
+        out.setdefault(m.entity, p.text[m.start : m.end])
+    return out
+
+
+def stated(p, x, **wanted):
+    name = names(p, x)
+    return {(r.type, name[r.head], name[r.tail]) for r in x.relations if all(getattr(r, k) == v for k, v in wanted.items())}
+
+
+# --- what it reads
+
+
+@pytest.mark.parametrize(
+    ("surface", "label"),
+    [
+        ("FlockNet", "Method"),
+        ("BERT", "Method"),
+        ("Careful Wing Attention", "Method"),
+        ("CWA", "Method"),
+        ("wav2vec 2.0", "Method"),
+        ("LibriSpeech", "Dataset"),
+        ("AudioSet", "Dataset"),
+        ("FeatherTalk", "Dataset"),
+        ("NestBench", "Benchmark"),
+        ("bird song detection", "Task"),
+        ("Bird Song Detection", "Task"),
+        ("F1 score", "Metric"),
+        ("mAP", "Metric"),
+        ("Llama 3", "Method"),
+    ],
+)
+def test_mentions(flock, surface, label):
+    p, x = flock
+    assert (surface, label) in {(p.text[m.start : m.end], m.label) for m in x.mentions}
+
+
+def test_every_occurrence_of_a_name_is_a_mention(flock):
+    p, x = flock
+    assert [p.text[m.start : m.end] for m in x.mentions].count("FlockNet") == p.text.count("FlockNet")
+
+
+def test_a_short_form_and_its_long_form_are_one_entity(flock):
+    p, x = flock
+    entity = {p.text[m.start : m.end]: m.entity for m in x.mentions}
+    assert entity["CWA"] == entity["Careful Wing Attention"]
+    assert entity["bird song detection"] == entity["Bird Song Detection"]
+    assert entity["FlockNet"] != entity["BERT"]
+    assert ("CWA", "Careful Wing Attention") in x.abbreviations
+
+
+def test_entities_are_numbered_in_order_of_appearance(flock):
+    _, x = flock
+    seen = list(dict.fromkeys(m.entity for m in x.mentions))
+    assert seen == [f"e{i}" for i in range(1, len(seen) + 1)]
+
+
+@pytest.mark.parametrize(
+    "relation",
+    [
+        ("INTRODUCES", "paper", "FlockNet"),
+        ("INTRODUCES", "paper", "NestBench"),
+        ("APPLIED_TO", "FlockNet", "Bird Song Detection"),
+        ("BASED_ON", "FlockNet", "BERT"),
+        ("EVALUATED_ON", "FlockNet", "LibriSpeech"),
+        ("EVALUATED_ON", "FlockNet", "AudioSet"),
+        ("EVALUATED_ON", "FlockNet", "FeatherTalk"),
+        ("OUTPERFORMS", "FlockNet", "wav2vec 2.0"),
+    ],
+)
+def test_relations(flock, relation):
+    assert relation in stated(*flock, polarity="asserted")
+
+
+def test_evidence_holds_the_ends_of_the_relation(flock):
+    p, x = flock
+    for r in x.relations:
+        assert all(0 <= a < b <= len(p.text) for a, b in r.sentences)
+        assert any(a <= r.tail_span[0] and r.tail_span[1] <= b for a, b in r.sentences)
+        if r.head_span is not None:
+            assert any(a <= r.head_span[0] and r.head_span[1] <= b for a, b in r.sentences)
+
+
+def test_results(flock):
+    p, x = flock
+    name = names(p, x)
+    found = {(r.value, r.kind, name[r.method], name.get(r.dataset), name.get(r.metric)) for r in x.results}
+    assert ("3.2 points", "gain", "FlockNet", "LibriSpeech", "F1 score") in found or ("3.2 points", "gain") in {f[:2] for f in found}
+    assert ("71.4%", "absolute", "Careful Wing Attention", "AudioSet", "mAP") in found
+
+
+@pytest.mark.parametrize(
+    ("sentence", "polarity"),
+    [
+        ("FlockNet outperforms BERT.", "asserted"),
+        ("FlockNet does not outperform BERT.", "negated"),
+        ("FlockNet may outperform BERT.", "hedged"),
+        ("In the future FlockNet will outperform BERT.", "future"),
+    ],
+)
+def test_polarity(read, sentence, polarity):
+    _, x = read("FlockNet: Birds", f"We propose FlockNet. {sentence}")
+    found = {r.polarity for r in x.relations if r.type == "OUTPERFORMS"}
+    assert found == {polarity}
+
+
+def test_names_follow_the_nouns_that_stand_by_them(read):
+    p, x = read("A Study", "We use the PlumeTalk corpus, the BeakMark benchmark and a model called SongMixer2.")
+    assert {(p.text[m.start : m.end], m.label) for m in x.mentions} >= {("PlumeTalk", "Dataset"), ("BeakMark", "Benchmark"), ("SongMixer2", "Method")}
+
+
+# --- what it promises
+
+
+def check(p, x):
+    text = p.text
+    schema = load_schema()
+    end = 0
+    for m in x.mentions:
+        assert end <= m.start < m.end <= len(text)
+        assert text[m.start : m.end].strip() == text[m.start : m.end]
+        assert 0 < m.confidence <= 1
+        assert m.label in schema.entity_labels
+        end = m.end
+    label = {m.entity: m.label for m in x.mentions} | {PAPER: "Paper"}
+    for r in x.relations:
+        assert schema.allows(r.type, label[r.head], label[r.tail])
+        assert 0 < r.confidence <= 1
+        assert r.head != r.tail
+    for r in x.results:
+        assert text[r.start : r.end] == r.value
+        assert {r.method, r.dataset, r.task, r.metric} <= {None, *label}
+
+
+ODD = ["", "\n", " ", "\x00", "🐦🐤", "a" * 50, "((((", "<b>BERT</b>", "السلام BERT عليكم", "BERT\r\nGPT-4\r\n", "$\\pi_0$", "F1 (F1)", "e\u0301BERT", "_BERT_"]
+
+
+@pytest.mark.parametrize("title", ODD)
+@pytest.mark.parametrize("abstract", ODD)
+def test_odd_texts(read, title, abstract):
+    check(*read(title, abstract))
+
+
+def test_a_very_long_text(read):
+    check(*read("Long", "We use BERT-base (BB) on the FooBar dataset and reach 3.4% F1, which " * 1500))
+
+
+PIECES = st.sampled_from(
+    ["BERT", "GPT-4", "ImageNet", "FooNet", "We propose ", "accuracy", " of ", "84.3%", "(", ")", ", ", ". ", "\n", "bird detection", " on the ", " dataset", "Big Bird Nets (BBN)", "-based ", "\u0301", "<", ">", "{M}", "\\%", "[", "|"]
+)
+
+
+@given(title=st.lists(PIECES, max_size=8).map("".join), abstract=st.lists(PIECES, max_size=40).map("".join))
+def test_records_are_sound(read, title, abstract):
+    check(*read(title, abstract))
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_read(read, text):
+    check(*read(text, text))
+
+
+def test_a_record_depends_on_its_own_paper_alone(nlp):
+    papers = [paper(TITLE, ABSTRACT, "title:a"), paper("NestNet", "NestNet finds FlockNet.", "title:b"), paper("", "", "title:c"), paper(ABSTRACT, TITLE, "title:d")]
+    alone = {p.id: x for q in papers for p, x in extraction.extract(nlp, [q])}
+    for batch_size in (1, 2, 64):
+        assert {p.id: x for p, x in extraction.extract(nlp, papers[::-1], batch_size=batch_size)} == alone
+
+
+def test_processes_share_the_work(nlp):
+    papers = [paper(TITLE, ABSTRACT, f"title:{i}") for i in range(4)]
+    assert list(extraction.extract(nlp, papers, n_process=2, batch_size=2)) == list(extraction.extract(nlp, papers))
+
+
+# --- the spaCy side
+
+
+def test_the_pipeline_is_sound(nlp):
+    assert nlp.pipe_names == COMPONENTS
+    assert not any(nlp.analyze_pipes()["problems"].values())
+
+
+def test_every_component_is_an_entry_point():
+    assert {e.name for e in entry_points(group="spacy_factories") if e.name.startswith("kg_")} >= set(COMPONENTS)
+
+
+def test_a_component_works_alone():
+    nlp = spacy.blank("en")
+    nlp.add_pipe("kg_lexicon")
+    nlp.add_pipe("kg_mentions")
+    assert [(e.text, e.label_, e.kb_id_) for e in nlp("Birds\nWe use BERT.").ents] == [("BERT", "Method", "method:bert")]
+
+
+def test_saved_and_loaded_it_reads_the_same(nlp, tmp_path):
+    p = paper(TITLE, ABSTRACT)
+    expected = list(extraction.extract(nlp, [p]))
+    nlp.to_disk(tmp_path / "pipeline")
+    loaded = spacy.load(tmp_path / "pipeline")
+    assert list(extraction.extract(loaded, [p])) == expected
+    assert extraction.version(loaded) == extraction.version(nlp)
+    assert list(extraction.extract(extraction.load("rules").from_bytes(nlp.to_bytes()), [p])) == expected
+
+
+def test_rows_of_the_user_come_after_ours_and_replace_them(tmp_path):
+    mine = tmp_path / "mine.jsonl"
+    mine.write_text(
+        '{"id": "dataset:plume", "label": "Dataset", "name": "plume of joy"}\n{"id": "method:bert", "label": "Method", "name": "QuiteOtherName"}\n',
+        encoding="utf-8",
+    )
+    nlp = extraction.load("rules", lexicon=[mine])
+    assert extraction.version(nlp) != extraction.version(extraction.load("rules"))
+    doc = nlp("Birds\nThe plume of joy and the quiteothername.")
+    assert [(e.text, e.kb_id_) for e in doc.ents] == [("plume of joy", "dataset:plume"), ("quiteothername", "method:bert")]
+    nlp.to_disk(tmp_path / "pipeline")
+    mine.unlink()
+    assert [e.kb_id_ for e in spacy.load(tmp_path / "pipeline")("Birds\nThe plume of joy.").ents] == ["dataset:plume"]
+
+
+def test_the_version_names_what_a_record_depends_on(nlp):
+    version = extraction.version(nlp)
+    nlp("Reading\nchanges nothing, not even with NewWord42.")
+    assert extraction.version(nlp) == version == extraction.version(extraction.load("default"))
+    fewer = extraction.load("rules")
+    fewer.remove_pipe("kg_results")
+    assert extraction.version(fewer) != version
+
+
+def test_unknown_models_and_files_are_named(tmp_path):
+    with pytest.raises(ModelError, match="rules"):
+        extraction.load("no-such-model")
+    with pytest.raises(RuleError, match=r"none\.jsonl"):
+        extraction.load("rules", lexicon=[tmp_path / "none.jsonl"])
+
+
+@Language.component("test_tagger", assigns=["doc.spans"])
+def tagger(doc):
+    """A model in small: it proposes one span, surely."""
+    at = doc.text.find("quiet bird")
+    propose(doc, [Candidate(at, at + len("quiet bird"), "Task", "tagger", 0.95)])
+    return doc
+
+
+@Language.component("test_ner", assigns=["doc.ents"])
+def ner(doc):
+    """Another project's component, which knows only ``doc.ents``."""
+    at = doc.text.find("quiet bird")
+    doc.ents = [doc.char_span(at, at + len("quiet bird"), label="Task")]
+    return doc
+
+
+@pytest.mark.parametrize("component", ["test_tagger", "test_ner"])
+def test_a_model_joins_by_proposing_or_by_setting_entities(component):
+    nlp = extraction.load("rules")
+    nlp.add_pipe(component, before="kg_mentions")
+    assert not any(nlp.analyze_pipes()["problems"].values())
+    doc = nlp("FlockNet: Birds\nWe propose FlockNet for the quiet bird.")
+    assert ("quiet bird", "Task") in {(e.text, e.label_) for e in doc.ents}
+    assert [(r["type"], r["head"], r["tail"]) for r in doc._.kg_relations if r["type"] == "APPLIED_TO"] == [("APPLIED_TO", "e1", "e2")]
+
+
+def test_candidates_keep_their_confidence(nlp):
+    doc = nlp("Birds\nWe use BERT on ImageNet.")
+    group = doc.spans[CANDIDATES]
+    assert len(group.attrs["scores"]) == len(group)
