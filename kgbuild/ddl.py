@@ -1,4 +1,7 @@
-"""Cypher that sets a store up for the schema: unique ids, indexes and full-text search (Neo4j Community syntax)."""
+"""Cypher that sets a store up for the schema: unique ids, indexes and full-text search (Neo4j Community syntax).
+
+All functions give statements by the name of what they make; each does nothing where that exists.
+"""
 
 from __future__ import annotations
 
@@ -13,33 +16,37 @@ def quote(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
-def constraints(schema: GraphSchema) -> list[str]:
+def constraints(schema: GraphSchema) -> dict[str, str]:
     """Ids are unique within a label or type; such a constraint is also the index by which rows are found."""
-    nodes = [
-        f"CREATE CONSTRAINT {quote(f'kgbuild_{label}_id')} IF NOT EXISTS FOR (n:{quote(label)}) REQUIRE n.`id` IS UNIQUE"
-        for label in schema.nodes
-    ]
-    relationships = [
-        f"CREATE CONSTRAINT {quote(f'kgbuild_{name}_id')} IF NOT EXISTS FOR ()-[r:{quote(name)}]-() REQUIRE r.`id` IS UNIQUE"
-        for name in schema.relationships
-    ]
-    return nodes + relationships
+    patterns = {
+        **{label: f"(x:{quote(label)})" for label in schema.nodes},
+        **{name: f"()-[x:{quote(name)}]-()" for name in schema.relationships},
+    }
+    return {
+        f"kgbuild_{name}_id": f"CREATE CONSTRAINT {quote(f'kgbuild_{name}_id')} IF NOT EXISTS FOR {pattern} REQUIRE x.`id` IS UNIQUE"
+        for name, pattern in patterns.items()
+    }
 
 
-def indexes(schema: GraphSchema) -> list[str]:
+def indexes(schema: GraphSchema) -> dict[str, str]:
     """Range indexes of the entities' names and of the properties that the schema marks.
 
     Titles and other free text have none: Neo4j refuses a value of more than some 8,000 bytes in a range index.
     """
-    return [
-        f"CREATE INDEX {quote(f'kgbuild_{label}_{name}')} IF NOT EXISTS FOR (n:{quote(label)}) ON (n.{quote(name)})"
+    return {
+        f"kgbuild_{label}_{name}": f"CREATE INDEX {quote(f'kgbuild_{label}_{name}')} IF NOT EXISTS FOR (x:{quote(label)}) ON (x.{quote(name)})"
         for label, node in schema.nodes.items()
         for name, spec in schema.node_properties(label).items()
         if spec.index or (node.entity and name == "name")
-    ]
+    }
 
 
-def fulltext(schema: GraphSchema) -> list[str]:
+def fulltext(schema: GraphSchema) -> dict[str, str]:
     """One full-text index over the names and aliases of all entities (Neo4j alone: kglite indexes one property)."""
     labels = "|".join(quote(label) for label in schema.entity_labels)
-    return [f"CREATE FULLTEXT INDEX {quote(NAMES)} IF NOT EXISTS FOR (n:{labels}) ON EACH [n.`name`, n.`aliases`]"]
+    return {NAMES: f"CREATE FULLTEXT INDEX {quote(NAMES)} IF NOT EXISTS FOR (x:{labels}) ON EACH [x.`name`, x.`aliases`]"}
+
+
+def statements(schema: GraphSchema) -> dict[str, str]:
+    """All of them, for Neo4j."""
+    return {**constraints(schema), **indexes(schema), **fulltext(schema)}

@@ -495,7 +495,7 @@ def test_an_embedded_file_that_cannot_be_read_is_made_anew(
         whole = path.read_bytes()
         for damaged in (b"", b"something else", whole[: len(whole) // 2], whole[:200] + bytes(64) + whole[264:]):
             path.write_bytes(damaged)
-            with pytest.raises(StoreError, match="build the store anew"):
+            with pytest.raises(StoreError, match="made anew from the tables"):
                 store.run("RETURN 1 AS one")
             assert store.sync(tables).created == size(tables)
             assert "built anew" in caplog.text

@@ -53,7 +53,7 @@ class Neo4jStore:
         self._connected = False
         with self._errors():
             self._driver = neo4j.GraphDatabase.driver(
-                uri, auth=(username, password), connection_timeout=10.0, notifications_min_severity="OFF"
+                uri, auth=(username, password), connection_timeout=10.0, max_transaction_retry_time=10.0, notifications_min_severity="OFF"
             )
 
     def __repr__(self) -> str:
@@ -80,6 +80,12 @@ class Neo4jStore:
         """Rows of a query that only reads. Raises StoreError where it writes, fails, or takes over ``timeout`` seconds."""
         with self._errors():
             return self.read(neo4j.Query(cast(Any, cypher), timeout=timeout), dict(parameters or {}))
+
+    def rehearse(self, statement: str) -> None:
+        """Run a statement and undo it: whether the user may do it."""
+        with self._errors(), self._connection().session(database=self.database) as session, session.begin_transaction() as undone:
+            undone.run(cast(Any, statement)).consume()
+            undone.rollback()
 
     def read(self, statement: str | neo4j.Query, parameters: Row) -> list[Row]:
         """Part of the sync engine: a statement that the server refuses if it writes."""
@@ -123,12 +129,10 @@ class Neo4jStore:
 
     def _set_up(self, tables: GraphTables) -> dict[str, int]:
         """Constraints and indexes that are missing, in one transaction; waits until they serve."""
-        schema = tables.schema
-        statements = [*ddl.constraints(schema), *ddl.indexes(schema), *ddl.fulltext(schema)]
 
         def work(transaction: neo4j.ManagedTransaction) -> dict[str, int]:
             counters = Counter[str]()
-            for statement in statements:
+            for statement in ddl.statements(tables.schema).values():
                 self._tracer(statement)
                 counters.update(_counters(transaction.run(cast(Any, statement)).consume()))
             return dict(counters)

@@ -66,7 +66,7 @@ class EmbeddedStore:
             try:
                 engine = _Engine(graph, self._path)
                 setup = Counter[str]()
-                for statement in (*ddl.constraints(tables.schema), *ddl.indexes(tables.schema)):
+                for statement in {**ddl.constraints(tables.schema), **ddl.indexes(tables.schema)}.values():
                     setup.update(engine.write(statement, {})[1])
                 synced = sync(engine, tables, progress=progress)
                 synced = replace(synced, counters=dict(setup + Counter(synced.counters)))
@@ -175,7 +175,7 @@ def _errors(path: Path) -> Iterator[None]:
     except kglite.WriterLeaseHeldError as e:
         raise StoreError(f"{path} is being written by process {e.holder['pid']}; try again when that has ended") from e
     except kglite.FileFormatError as e:
-        raise StoreError(f"{path} cannot be read ({e}); build the store anew") from e
+        raise StoreError(f"{path} cannot be read ({e}); delete it, and it is made anew from the tables") from e
     except (kglite.FileError, kglite.FileIoError, OSError) as e:
         raise StoreError(f"{path} cannot be opened or written: {e}") from e
     except kglite.CypherTimeoutError as e:

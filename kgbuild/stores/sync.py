@@ -219,8 +219,8 @@ class _Run:
                 gone = []
         rows = next(_batches(self.tables, kind, name, size, None, start)) if new or changed else []
         yield _Difference(
-            new=[_parameters(row) for row in rows if row["id"] in new],
-            changed=[_parameters(row) for row in rows if row["id"] in changed],
+            new=[_parameters(kind, row) for row in rows if row["id"] in new],
+            changed=[_parameters(kind, row) for row in rows if row["id"] in changed],
             gone=gone,
         )
 
@@ -252,9 +252,9 @@ def _batches(
     return tables.relationship_batches(name, size, columns, start=start)
 
 
-def _parameters(row: Row) -> Row:
+def _parameters(kind: Kind, row: Row) -> Row:
     """A row of a table as the statements take it. Nulls stay: they remove what a changed row no longer has."""
-    ends = {end: row[end] for end in ENDS if end in row}
+    ends = {end: row[end] for end in ENDS} if kind == "relationship" else {}
     properties = {key: value for key, value in row.items() if key not in ends}
     return {"id": row["id"], **ends, "properties": {**properties, HASH: row_number(row[HASH])}}
 
