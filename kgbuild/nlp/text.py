@@ -105,7 +105,7 @@ def sentence_starts(text: str) -> list[int]:
     """Where the sentences of a title, a newline and an abstract start; the title is one sentence.
 
     >>> sentence_starts("A title. Of two parts\\nWe use X v1.1 (e.g. Y et al. 2020). It works.")
-    [0, 22, 62]
+    [0, 22, 58]
     """
     title_end = text.find("\n")
     body = title_end + 1 if title_end >= 0 else 0
