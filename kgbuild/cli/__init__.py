@@ -50,5 +50,6 @@ for command in (
     evaluate.evaluate,
     server.neo4j,
     server.push,
+    server.doctor,
 ):
     main.add_command(command)

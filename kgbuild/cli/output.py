@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -55,9 +56,9 @@ def print_rows(rows: Sequence[Row], form: str, columns: Sequence[str] | None = N
         table = Table(*names, box=None, pad_edge=False, header_style="bold")
         for row in rows:
             table.add_row(*(_cell(row.get(name)) for name in names))
-        console = Console(highlight=False, markup=False)
         # a pipe has no width of its own; eighty columns would break every sentence into words
-        console.print(table, width=None if console.is_terminal else PIPE_WIDTH)
+        width = None if sys.stdout.isatty() else PIPE_WIDTH
+        Console(highlight=False, markup=False, width=width).print(table)
 
 
 def print_figures(figures: Row, form: str) -> None:

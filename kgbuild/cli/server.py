@@ -10,9 +10,11 @@ import click
 
 from kgbuild import stores
 from kgbuild.cli.options import output, workspace
-from kgbuild.cli.output import err, print_figures, progress_bars
-from kgbuild.errors import StoreError
+from kgbuild.cli.output import err, print_figures, print_rows, progress_bars
+from kgbuild.errors import KGError, StoreError
+from kgbuild.records import Paper
 from kgbuild.stores import server
+from kgbuild.stores.doctor import Check, check
 from kgbuild.workspace import Workspace
 
 _directory = click.option("--dir", "directory", type=click.Path(file_okay=False, path_type=Path), help="Folder of the server.  [default: the user's cache]")
@@ -91,3 +93,35 @@ def push(uri: str | None, username: str, database: str, dry_run: bool, workspace
     for id_ in synced.kept:
         click.echo(f"kept {id_}: relationships that are not ours hang on it", err=True)
     print_figures(asdict(synced), form)
+
+
+@click.command()
+@click.argument("uri", required=False, envvar="NEO4J_URI")
+@click.option("--username", envvar="NEO4J_USERNAME", default="neo4j", show_default=True, show_envvar=True)
+@click.option("--database", envvar="NEO4J_DATABASE", default="neo4j", show_default=True, show_envvar=True)
+@output
+@click.pass_context
+def doctor(ctx: click.Context, uri: str | None, username: str, database: str, form: str) -> None:
+    """Check Python, the packages, the model, the embedded store and, where there is one, the Neo4j server.
+
+    URI is NEO4J_URI where not given, else the server of `kgbuild neo4j start` if that runs. Exit code 0 only where
+    all is well; otherwise each fault comes with the way to mend it.
+    """
+    address, password = connection(uri) if uri or server.status() else (None, "")
+    checks = [_pipeline(), *check(address, username, password, database)]
+    print_rows([asdict(c) for c in checks], form)
+    if not all(c.ok for c in checks):
+        ctx.exit(1)
+
+
+def _pipeline() -> Check:
+    """Whether the extraction model loads and finds what it should."""
+    from kgbuild import nlp
+
+    try:
+        language = nlp.load()
+        ((_, extraction),) = nlp.extract(language, [Paper(id="doctor", title="BERT on SQuAD", abstract="We fine-tune BERT on SQuAD.")])
+    except (KGError, OSError, ImportError) as e:
+        return Check(name="model", ok=False, detail=str(e), remedy="install kgbuild again")
+    found = len(extraction.mentions)
+    return Check(name="model", ok=found > 0, detail=f"pipeline {nlp.version(language)}", remedy="" if found else "install kgbuild again")
