@@ -319,7 +319,9 @@ def _taken(port: int) -> bool:
 
 
 def _initialised(directory: Path) -> bool:
-    return (directory / "data" / "dbms").exists() or (directory / "data" / "databases").exists()
+    """Whether the password was set: an import makes only the graph's own database."""
+    data = directory / "data"
+    return (data / "dbms" / "auth.ini").exists() or (data / "databases" / "system").exists()
 
 
 def _password(directory: Path) -> str | None:
