@@ -258,7 +258,10 @@ def test_a_figure_cue_fits_its_examples_and_no_counterexample(row):
     [
         ("it reaches 84.3% here", [("84.3%", 84.3, "%")]),
         ("it reaches 84.3\\% here", [("84.3\\%", 84.3, "%")]),
-        ("from 71.2 to 74.5 BLEU", [("71.2 to 74.5", 74.5, None)]),
+        ("from 71.2 to 74.5 BLEU", [("71.2", 71.2, None), ("74.5", 74.5, None)]),
+        ("from 71.2% to 74.5%", [("71.2%", 71.2, "%"), ("74.5%", 74.5, "%")]),
+        ("gains of 2 to 3 points", [("2 to 3 points", 3.0, "points")]),
+        ("by $6.5\\%$ there", [("6.5\\%", 6.5, "%")]),
         ("a gain of +2.3 points", [("+2.3 points", 2.3, "points")]),
         ("by 3.2 percentage points", [("3.2 percentage points", 3.2, "points")]),
         ("runs 2x faster", [("2x", 2.0, "x")]),

@@ -210,7 +210,7 @@ def _apply_relations(doc: Doc, compiled: relations.Rules) -> None:
 
 def named(doc: Doc) -> list[relations.Named]:
     """The entities as plain values."""
-    return [relations.Named(e.start_char, e.end_char, e.label_, e._.kg_entity) for e in doc.ents]
+    return [relations.Named(e.start_char, e.end_char, e.label_, e._.kg_entity, e._.kg_confidence or 1.0) for e in doc.ents]
 
 
 @Language.factory("kg_results", requires=["doc.ents", "token.is_sent_start", "doc._.kg_relations"], assigns=["doc._.kg_results"])

@@ -28,11 +28,11 @@ REQUIRED = ("id", "kind", "precision", "examples", "counters")
 _NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
 _WORDS = {"two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0, "ten": 10.0, "twice": 2.0, "half": 0.5, "an order of magnitude": 10.0, "two orders of magnitude": 100.0}
 _UNIT = (
-    r"\s?\\?%(?:[ -]?points?)?|[\s-]percentage[\s-]points?|\s(?:absolute\s)?points?\b|[\s-]points?\b|\s?pp\b|\spercent\b|\s?(?:\$?\\times\$?|×|[xX]\b)|\s?times\b|-fold\b"
+    r"\$\\%\$|\s?\\?%(?:[ -]?points?)?|[\s-]percentage[\s-]points?|\s(?:absolute\s)?points?\b|[\s-]points?\b|\s?pp\b|\spercent\b|\s?(?:\$?\\times\$?|×|[xX]\b)|\s?times\b|-fold\b"
     r"|\s?(?:ms|fps|FPS|GB|MB|dB|GFLOPs|hours?|seconds?|minutes?)\b|[BM]\b|\s(?:billion|million)\b"
 )
 _FIGURE = re.compile(
-    rf"(?<![\w.,$\\-])(?P<sign>[+~≈-]|\$\s?[+-]?)?(?P<first>{_NUMBER})(?:(?:\\?%)?\s?(?:--?|–|—|~|to|±|\+/-)\s?(?P<last>{_NUMBER}))?(?P<unit>{_UNIT})?\$?(?![\w]|[.,]\d|-\w)"
+    rf"(?<![\w.,\\-])(?P<sign>[+~≈-])?(?P<first>{_NUMBER})(?:(?:\\?%)?\s?(?:--?|–|—|~|to|±|\+/-)\s?(?P<last>{_NUMBER}))?(?P<unit>{_UNIT})?(?![\w]|[.,]\d|-\w)"
     rf"|\ba factor of (?P<word>two|three|four|five|ten)\b"
 )
 _YEAR = re.compile(r"(?:19|20)\d\d")
@@ -64,6 +64,14 @@ def figures(text: str, start: int = 0, end: int | None = None) -> list[Figure]:
             continue
         unit = (m["unit"] or "").strip().strip("$-").strip()
         if not unit and m["last"] is None and _YEAR.fullmatch(m["first"]):
+            continue
+        if m["last"] and re.search(r"\bfrom\s+(?:about\s+|around\s+)?\$?$", text[max(start, m.start() - 14) : m.start()]):
+            # a change from one level to another is two figures, a range is one
+            split = m.start("last")
+            first = re.match(rf"(?:{_NUMBER})(?:{_UNIT})?", text[m.start("first") : split])
+            stop = m.start("first") + (first.end() if first else 0)
+            out.append(Figure(m.start("first"), stop, text[m.start("first") : stop], float(m["first"].replace(",", "")), _NORMAL.get(unit, unit) or None))
+            out.append(Figure(split, m.end(), text[split : m.end()], float(m["last"].replace(",", "")), _NORMAL.get(unit, unit) or None))
             continue
         sign = -1.0 if (m["sign"] or "").strip("$ ") == "-" else 1.0
         begin = m.start("first") if (m["sign"] or "") in ("~", "≈") else m.start()
@@ -117,7 +125,10 @@ def results(text: str, spans: Sequence[Span], mentions: Sequence[Named], proposa
             if (row is not None and row["kind"] == "none") or not _tied(f, row, metric):
                 continue
             name = next((text[m.start : m.end] for m in here if m.entity == metric), "")
-            kind = _kind(row["kind"] if row else "absolute", f, name)
+            weak = row is None or row["kind"] == "absolute"
+            listed = weak and out and out[-1].end == left and _AND.search(text[left : f.start])
+            stated = out[-1].kind if listed else row["kind"] if row else "absolute"
+            kind = _kind("gain" if weak and (f.value[0] == "+" or f.unit == "points") else stated, f, name)
             peers = _peers(text, found, i)
             out.append(
                 Result(
@@ -140,6 +151,10 @@ def results(text: str, spans: Sequence[Span], mentions: Sequence[Named], proposa
     return out
 
 
+_AND = re.compile(r"^[^.;:]{0,60}(?:,|\band|&|/)\s*(?:by|up to|about)?\s*$")
+"""Between two figures of one list: ``3 % on A and 4 % on B``."""
+
+
 def _tied(f: Figure, row: Row | None, metric: str | None) -> bool:
     """Whether a figure says something of quality or cost, and is no mere number."""
     if row is not None:
@@ -151,17 +166,19 @@ def _tied(f: Figure, row: Row | None, metric: str | None) -> bool:
 
 def _kind(kind: str, f: Figure, metric: str) -> str:
     """``cost`` in place of a gain or level where the unit or the metric's name is one of cost."""
-    if f.unit in _COST_UNITS or _COST.search(metric) or (kind == "gain" and f.unit == "x" and not metric):
+    if f.unit in (*_COST_UNITS, "x") or _COST.search(metric):
         return "cost"
     return kind
 
 
 def _metric(text: str, here: Sequence[Named], f: Figure, left: int, right: int) -> str | None:
     metrics = [m for m in here if m.label == "Metric"]
-    after = [m for m in metrics if f.end <= m.start < right and len(text[f.end : m.start].split()) <= 3 and not re.search(r"[.;:]", text[f.end : m.start])]
+    before = [m for m in metrics if left <= m.end <= f.start]
+    if before and re.fullmatch(r"\s?(?:\([^()]*\)\s?)?(?:of|is|was|:|=|to|at|score of|scores of|by|\(|from)?\s?(?:about|over|up to|only|around)?\s?\(?\$?", text[before[-1].end : f.start]):
+        return before[-1].entity
+    after = [m for m in metrics if f.end <= m.start < right and len(text[f.end : m.start].split()) <= 3 and not re.search(r"[.;:,]|\band\b", text[f.end : m.start])]
     if after:
         return after[0].entity
-    before = [m for m in metrics if left <= m.end <= f.start]
     if before:
         return before[-1].entity
     earlier = [m for m in metrics if m.end <= f.start]

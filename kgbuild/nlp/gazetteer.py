@@ -47,11 +47,10 @@ class Lexicon:
 
     def __init__(self, rows: Iterable[Row]) -> None:
         self.names: dict[str, list[tuple[str, Row]]] = {}
-        self._starts: set[str] = set()
         for row in rows:
             for name in (row["name"], *row.get("aliases", ())):
                 self.names.setdefault(fold(name), []).append((name, row))
-        self._starts = {key[:2] for key in self.names}
+        self._beginnings = {key[:i] for key in self.names for i in range(1, len(key) + 1)}
 
     def find(self, text: str, text_words: list[Word]) -> Iterator[Hit]:
         """Every place where the text writes a name, overlapping ones included, by start and then length."""
@@ -59,13 +58,12 @@ class Lexicon:
         lower = text.casefold()
         for i, first in enumerate(text_words):
             joined, previous = "", first
-            if (folded[i] + (folded[i + 1] if i + 1 < len(folded) else ""))[:2] not in self._starts:
-                continue
             for j in range(i, min(i + _MAX_WORDS, len(text_words))):
                 word = text_words[j]
                 if j > i and not _GAP.fullmatch(text, previous.end, word.start):
                     break
-                key = join([joined, fold_word(singular(word.text))]) if joined else fold_word(singular(word.text))
+                last = fold_word(singular(word.text))
+                key = join([joined, last]) if joined else last
                 plus = _PLUS.match(text, word.end)
                 end = plus.end() if plus else word.end
                 for name, row in self.names.get(key + text[word.end : end], ()):
@@ -73,6 +71,8 @@ class Lexicon:
                         yield Hit(first.start, end, row)
                         break
                 joined, previous = join([joined, folded[j]]) if joined else folded[j], word
+                if joined not in self._beginnings:
+                    break
 
 
 def _written_so(surface: str, name: str, row: Row) -> bool:

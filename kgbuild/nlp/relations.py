@@ -2,7 +2,8 @@
 
 *Wordings* are regular expressions on sentences in which each mention is a slot: ``we propose {Ms}, trained on {Ds}``.
 *Attachments* say what an entity usually is to the paper's proposal, by its label and by where it stands.
-Both carry the precision that was measured on annotated papers.
+Both carry the precision that was measured on annotated papers with their annotated mentions; the confidence of a
+relation is that times the confidences of its ends.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ REQUIRED = ("id", "examples", "counters")
 _CODES = {"M": "Method", "D": "Dataset", "B": "Benchmark", "T": "Task", "R": "Metric"}
 _CODE_OF = {label: code for code, label in _CODES.items()}
 _SLOT = re.compile(r"<[A-Za-z](\d+)>")
+_CODE = re.compile(r"<([A-Za-z])\d+>")
+_MACRO_SLOT = re.compile(r"\{!?([MDBTRX]+)s?\}")
 _NOUN = (
     r"(?: (?:(?:large|small|public|popular|challenging|standard) )?(?:data ?sets?|benchmarks?|corp(?:us|ora)|tasks?|models?|challenges?|leaderboards?|suites?|"
     r"test sets?|methods?|algorithms?|frameworks?|architectures?|networks?|techniques?|losse?s?|modules?|problems?|settings?|baselines?|scores?|metrics?))?"
@@ -70,6 +73,7 @@ class Named:
     end: int
     label: str
     entity: str
+    confidence: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,6 @@ class Sentence:
     slots: str
     offsets: tuple[tuple[int, int], ...]
     """(place in ``slots``, place in the text) where a run of text or a slot starts."""
-    entities: frozenset[str]
 
     def origin(self, at: int) -> int:
         """The place in the text of a place in ``slots``."""
@@ -114,18 +117,22 @@ class Rules:
 
     def __init__(self, rows: Iterable[Row], schema: GraphSchema) -> None:
         self.schema = schema
-        self.wordings: list[tuple[re.Pattern[str], Row]] = []
+        self.wordings: list[tuple[re.Pattern[str], tuple[frozenset[str], ...], Row]] = []
         self.cues: list[tuple[re.Pattern[str], Row]] = []
-        self.attachments: list[Row] = []
+        self.attachments: dict[tuple[str, str], list[Row]] = defaultdict(list)
         for row in rows:
             if "pattern" in row:
                 try:
                     pattern = re.compile(expand(row["pattern"]))
                 except re.error as e:
                     raise RuleError(f"relation rule {row['id']!r} is no regular expression: {e}") from e
-                (self.wordings if "type" in row else self.cues).append((pattern, row))
+                if "type" in row:
+                    needs = tuple(frozenset(codes.replace("X", "MDBTR")) for codes in _MACRO_SLOT.findall(row["pattern"]))
+                    self.wordings.append((pattern, needs, row))
+                else:
+                    self.cues.append((pattern, row))
             else:
-                self.attachments.append(row)
+                self.attachments[row["proposal"], row["place"]].append(row)
 
 
 def sentences(text: str, spans: Sequence[Span], mentions: Sequence[Named]) -> list[Sentence]:
@@ -146,7 +153,7 @@ def sentences(text: str, spans: Sequence[Span], mentions: Sequence[Named]) -> li
             at, previous = m.end, m
         offsets.append((len(slots), at))
         slots += _plain(text[at:end])
-        out.append(Sentence(start, end, slots, tuple(sorted(set(offsets))), frozenset(m.entity for _, m in inside)))
+        out.append(Sentence(start, end, slots, tuple(sorted(set(offsets)))))
     return out
 
 
@@ -208,6 +215,9 @@ class _Reader:
         self.mentions = mentions
         self.rules = rules
         self.label = {m.entity: m.label for m in mentions}
+        self.sure: dict[str, float] = {}
+        for m in mentions:
+            self.sure[m.entity] = max(m.confidence, self.sure.get(m.entity, 0.0))
         self.method: str | None = None
         self.resource: str | None = None
         self.where: dict[str, list[tuple[int, Named]]] = defaultdict(list)
@@ -232,10 +242,10 @@ class _Reader:
     def wordings(self, wanted: Callable[[Row], bool]) -> Iterator[Relation]:
         """Relations by the rows with a pattern."""
         for i, part in enumerate(self.parts):
-            if not part.entities:
-                continue
-            for pattern, row in self.rules.wordings:
-                if wanted(row) and row.get("title", i == 0) == (i == 0):
+            codes = {code.upper() for code in _CODE.findall(part.slots)}
+            for pattern, needs, row in self.rules.wordings:
+                # most sentences lack a label that a row needs, which is quicker to see than to search
+                if wanted(row) and row.get("title", i == 0) == (i == 0) and not any(codes.isdisjoint(n) for n in needs):
                     for m in pattern.finditer(part.slots):
                         yield from self._matched(part, m, row)
 
@@ -264,23 +274,23 @@ class _Reader:
                         head_span=span,
                         tail_span=(tail.start, tail.end),
                         source=row["id"],
-                        confidence=row["precision"],
+                        confidence=self._confidence(row, head, tail.entity),
                         polarity=polarity,
                     )
 
     def attachments(self) -> Iterator[Relation]:
         """Relations by the rows without a pattern: of each entity to the proposal, by place."""
-        for row in self.rules.attachments:
-            proposal = {"method": self.method, "resource": self.resource}.get(row["proposal"], PAPER)
-            if proposal is None or (proposal == PAPER and (self.method or self.resource)):
-                continue
-            if row.get("alone") and self.method and self.resource:
-                continue
-            others = row["tails"] if "tails" in row else row["heads"]
+        both = self.method is not None and self.resource is not None
+        proposals = [(kind, e) for kind, e in (("method", self.method), ("resource", self.resource)) if e is not None]
+        for kind, proposal in proposals or [("unnamed", PAPER)]:
             for entity, label in self.label.items():
-                if label in others and entity != proposal:
-                    i, m = self.place(entity, proposal)
-                    if self._place_name(i, entity, proposal) == row["place"] and row.get("compared", False) == self._compared(i, label):
+                if entity == proposal:
+                    continue
+                i, m = self.place(entity, proposal)
+                for row in self.rules.attachments[kind, self._place_name(i, proposal)]:
+                    others: list[str] = row["tails"] if "tails" in row else row["heads"]
+                    fits = label in others and row.get("compared", False) == self._compared(i, label)
+                    if fits and not (both and row.get("alone", False)):
                         yield from self._attach(row, proposal, entity, i, m)
 
     def place(self, entity: str, proposal: str) -> tuple[int, Named]:
@@ -291,7 +301,7 @@ class _Reader:
             key=lambda im: (im[0] != 0, im[0] < self.body, im[0] not in own, not _OWN.search(self.parts[im[0]].slots), im[0], im[1].start),
         )
 
-    def _place_name(self, i: int, entity: str, proposal: str) -> str:
+    def _place_name(self, i: int, proposal: str) -> str:
         if i == 0:
             return "title"
         if i < self.body:
@@ -326,9 +336,14 @@ class _Reader:
             head_span=spans[head],
             tail_span=tail_span,
             source=row["id"],
-            confidence=row["precision"],
+            confidence=self._confidence(row, head, tail),
             polarity=self._polarity(part, slot, slot),
         )
+
+    def _confidence(self, row: Row, head: str, tail: str) -> float:
+        """That the rule is right and both ends are entities."""
+        sure: float = row["precision"] * self.sure.get(head, 1.0) * self.sure[tail]
+        return round(sure, 3)
 
     def _polarity(self, part: Sentence, start: int, end: int) -> str:
         """How the clause speaks that ends with the match: the first cue that fits, else asserted."""
