@@ -6,7 +6,7 @@ component             reads                                     writes
 ``kg_sentences``      text (title, newline, abstract)           ``token.is_sent_start``
 ``kg_abbreviations``  text                                      ``doc._.kg_abbreviations``
 ``kg_lexicon``        text                                      ``doc.spans["kg_candidates"]``
-``kg_patterns``       text                                      ``doc.spans["kg_candidates"]``
+``kg_patterns``       text, short forms                          ``doc.spans["kg_candidates"]``
 ``kg_mentions``       candidates, entities of other components  ``doc.ents`` and their ``_.kg_…``
 ``kg_relations``      entities, sentences                       ``doc._.kg_relations``
 ``kg_results``        entities, sentences                       ``doc._.kg_results``
@@ -149,9 +149,9 @@ def _apply_lexicon(doc: Doc, known: gazetteer.Lexicon) -> None:
     propose(doc, (Candidate(h.start, h.end, h.row["label"], h.row["id"], h.row.get("precision", 0.8), h.row["id"]) for h in known.find(text, words(text))))
 
 
-@Language.factory("kg_patterns", assigns=["doc.spans"])
+@Language.factory("kg_patterns", requires=["doc._.kg_abbreviations"], assigns=["doc.spans"])
 def make_patterns(nlp: Language, name: str) -> RowComponent[rules.Rules]:
-    """Proposes names and terms by their shape and their words."""
+    """Proposes names and terms by their shape and their words, and what the text defines a short form for."""
     folder = resource("schemas")
     data = {
         "patterns": read_rows([folder / "patterns.jsonl"], rules.FIELDS, rules.REQUIRED),
@@ -168,6 +168,8 @@ def _build_rules(data: dict[str, Any]) -> rules.Rules:
 def _apply_patterns(doc: Doc, compiled: rules.Rules) -> None:
     text = doc.text
     propose(doc, (Candidate(f.start, f.end, f.row["label"], f.row["id"], f.row["precision"]) for f in compiled.find(text, words(text))))
+    pairs = [pair for pair in doc._.kg_abbreviations if not any(compiled.is_generic(text[a:b]) for a, b in pair)]
+    propose(doc, defined(proposed(doc), pairs))
 
 
 @Language.component(
@@ -181,7 +183,7 @@ def mentions(doc: Doc) -> Doc:
     title = text.find("\n")
     found = [c for c in proposed(doc) if not c.start <= title < c.end]
     pairs = doc._.kg_abbreviations
-    kept = spread(text, resolve(settle(text, found + defined(found, pairs), pairs)))
+    kept = spread(text, resolve(settle(text, found, pairs)))
     ents = []
     for c, entity in zip(kept, group(text, kept, pairs), strict=True):
         span = doc.char_span(c.start, c.end, label=c.label, kb_id=c.lexicon, span_id=c.source, alignment_mode="expand")

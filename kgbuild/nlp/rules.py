@@ -30,7 +30,7 @@ _MACROS = {
     "S": r"(?:[ \n]+)",
     "WORD": r"[^\W_]\w*",
     # a word with a second capital, or a digit after a letter, and what hyphens tie to it
-    "NAME": r"(?<![\w\-–/.\\$@&;])(?=[\w\-–.+/]*?(?:[^\W\d_][A-Z]|[^\W_]-?\d|\d[A-Z]|[A-Z]-[A-Z]))(?=[\d.]*[^\W\d_])(?!\d+[a-z]{1,2}\b){TIED}",
+    "NAME": r"(?<![\w\-–/.\\$@&;])(?=[\w\-–.+/]*?(?:[^\W\d_][A-Z]|[^\W_]-?\d|\d[A-Z]|[A-Z]-[A-Z]))(?=[\d.]*[^\W\d_])(?![\d.]+[a-zA-Z]{1,2}\b|\d+[xX×]\d+\b){TIED}",
     # the same, or any capitalised word
     "CAP": r"(?<![\w\-–/.\\$@&;])(?=\w*[A-Z]){TIED}",
     "TIED": r"{WORD}(?:[-–/.+'’]{WORD})*\+{0,2}",
@@ -56,7 +56,7 @@ def expand(pattern: str) -> str:
 _ITEM = re.compile(expand("{ITEM}"))
 _FIRST_WORD = re.compile(r"(\w+)\s+")
 _TAIL = re.compile(
-    r"(?:[-–](?:based|style|like|driven|guided|free|level|aware|trained|tuned|generated|specific|powered|enhanced|augmented|"
+    r"(?:['’]s|[-–](?:based|style|like|driven|guided|free|level|aware|trained|tuned|generated|specific|powered|enhanced|augmented|"
     r"inspired|type|only|related|centric|compatible|native|equipped|derived|shot|to|and|of|the|in|as|sized?|scale|scaled|"
     r"family|class|enabled|assisted|finetuned|pretrained|initialized|dependent|induced|oriented|agnostic|hard|distilled|"
     r"integrated|infused|backed|friendly|optimal|regularized|compressed|quantized|annotated|score|scores))+$"
