@@ -28,6 +28,8 @@ Row = dict[str, Any]
 
 ENDS = ("head", "tail", "head_label", "tail_label")
 HASH = "row_hash"
+NUMBER = pl.col(HASH).str.slice(0, 13).str.to_integer(base=16)
+"""The hash of a row as stores keep it: the first 52 bits, as an integer, so that a server can add up many."""
 
 _CHUNK = 20_000
 
@@ -59,17 +61,21 @@ class GraphTables:
         self.schema.relationship_properties(name)
         return _read(self._relationship_file(name))
 
-    def node_batches(
-        self, label: str, size: int, columns: list[str] | None = None, *, start: int = 0
-    ) -> Iterator[list[Row]]:
-        """The nodes of a label, from row ``start``, as lists of at most ``size`` rows; never holds the whole table."""
-        return _batches(self._node_file(label), size, columns, start)
+    def node_batches(self, label: str, size: int, columns: list[str] | None = None) -> Iterator[list[Row]]:
+        """The nodes of a label as lists of at most ``size`` rows, without holding the table in memory."""
+        return _batches(self._node_file(label), size, columns)
 
-    def relationship_batches(
-        self, name: str, size: int, columns: list[str] | None = None, *, start: int = 0
-    ) -> Iterator[list[Row]]:
-        """The relationships of a type, from row ``start``, as lists of at most ``size`` rows; never holds the whole table."""
-        return _batches(self._relationship_file(name), size, columns, start)
+    def relationship_batches(self, name: str, size: int, columns: list[str] | None = None) -> Iterator[list[Row]]:
+        """The relationships of a type as lists of at most ``size`` rows, without holding the table in memory."""
+        return _batches(self._relationship_file(name), size, columns)
+
+    def scan_nodes(self, label: str) -> pl.LazyFrame:
+        """The nodes of a label, sorted by id, read when they are asked for."""
+        return pl.scan_parquet(self._node_file(label))
+
+    def scan_relationships(self, name: str) -> pl.LazyFrame:
+        """The relationships of a type, sorted by id, read when they are asked for."""
+        return pl.scan_parquet(self._relationship_file(name))
 
     def counts(self) -> tuple[dict[str, int], dict[str, int]]:
         """Number of nodes by label and of relationships by type, empty ones left out."""
@@ -200,9 +206,9 @@ def _height(path: Path) -> int:
         raise WorkspaceError(f"cannot read the table {path}: {e}; build the workspace again") from e
 
 
-def _batches(path: Path, size: int, columns: list[str] | None, start: int) -> Iterator[list[Row]]:
+def _batches(path: Path, size: int, columns: list[str] | None) -> Iterator[list[Row]]:
     frame = pl.scan_parquet(path)
     if columns is not None:
         frame = frame.select(columns)
-    for first in range(start, _height(path), size):
-        yield frame.slice(first, size).collect().to_dicts()
+    for start in range(0, _height(path), size):
+        yield frame.slice(start, size).collect().to_dicts()

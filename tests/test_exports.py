@@ -134,12 +134,11 @@ def test_the_kit_holds_every_label_type_and_question(tmp_path: Path) -> None:
         assert f"- `{name}` (" in guide
         assert (f"relationship.{name} {{" in style) == (name in SCHEMA.claim_types)
     with zipfile.ZipFile(tmp_path / "one" / "kgbuild.zip") as archive:
-        assert archive.namelist() == ["kgbuild/", *(f"kgbuild/{name}.cypher" for name in queries)]
+        assert archive.namelist() == ["kgbuild/", "kgbuild/parameters.cypher", *(f"kgbuild/{name}.cypher" for name in queries)]
+        parameters = archive.read("kgbuild/parameters.cypher").decode()
         for name, query in queries.items():
-            text = archive.read(f"kgbuild/{name}.cypher").decode()
-            assert text.startswith(f"// {name}: ")
-            assert query.text.strip() in text
-            assert all(f":param {parameter.name} => " in text for parameter in query.parameters)
+            assert archive.read(f"kgbuild/{name}.cypher").decode() == query.path.read_text()
+            assert all(f":param {parameter.name} => " in parameters for parameter in query.parameters)
     for file in ("kgbuild.grass", "kgbuild.zip", "guide.md"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
@@ -182,13 +181,15 @@ def test_the_real_browser_takes_the_kit(
         page.click("[data-testid=connect]")
         expect(page.get_by_text("You are connected as user")).to_be_visible()
         drop(page, tmp_path / "kgbuild.grass")
-        expect(page.get_by_text("node.Method")).to_be_visible()
+        expect(page.locator("pre", has_text="node.Method")).to_be_visible()
         drop(page, tmp_path / "kgbuild.zip")
         page.click("[data-testid=navigationFavorites]")
         page.click("[data-testid='expandFolder-kgbuild']")
-        page.get_by_text("methods-on-dataset").click()
-        page.click("[data-testid=editor-Run]")
-        expect(page.get_by_text("M0").first).to_be_visible()
+        favourite = page.locator("[data-testid=savedScriptListItem]")
+        favourite.filter(has_text="parameters:").locator("[data-testid=savedScriptsButton-Run]").click()
+        expect(page.get_by_text(":param dataset")).to_be_visible()
+        favourite.filter(has_text="methods-on-dataset:").locator("[data-testid=savedScriptsButton-Run]").click()
+        expect(page.get_by_role("cell", name='"M0"').first).to_be_visible()
         page.screenshot(path=os.environ.get("KGBUILD_SCREENSHOT", str(tmp_path)) + "-favourite.png")
         page.click("[data-testid=navigationFavorites]")
         page.click(".monaco-editor >> nth=0")

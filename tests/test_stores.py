@@ -15,6 +15,7 @@ from typing import Any
 
 import kglite
 import neo4j
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -23,8 +24,7 @@ from kgbuild import stores
 from kgbuild.errors import StoreError
 from kgbuild.schema import load_schema
 from kgbuild.stores import Store, bolt, server, sync
-from kgbuild.stores.sync import row_number
-from kgbuild.tables import HASH, GraphTables, Row, write_tables
+from kgbuild.tables import NUMBER, GraphTables, Row, write_tables
 
 Rows = dict[str, list[Row]]
 MakeTables = Callable[[Rows, Rows], GraphTables]
@@ -61,12 +61,11 @@ class Lab:
 def expected(tables: GraphTables) -> tuple[Rows, Rows]:
     """The tables as a store shows them: nulls are no properties, hashes are numbers."""
 
-    def rows(table: list[Row]) -> list[Row]:
-        full = [{k: v for k, v in row.items() if v is not None} for row in table]
-        return [{**row, HASH: row_number(row[HASH])} for row in full]
+    def rows(table: pl.DataFrame) -> list[Row]:
+        return [{k: v for k, v in row.items() if v is not None} for row in table.with_columns(NUMBER).to_dicts()]
 
-    nodes = {label: rows(tables.nodes(label).to_dicts()) for label in SCHEMA.nodes}
-    relationships = {name: rows(tables.relationships(name).to_dicts()) for name in SCHEMA.relationships}
+    nodes = {label: rows(tables.nodes(label)) for label in SCHEMA.nodes}
+    relationships = {name: rows(tables.relationships(name)) for name in SCHEMA.relationships}
     return {k: v for k, v in nodes.items() if v}, {k: v for k, v in relationships.items() if v}
 
 
@@ -103,7 +102,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sync, "BLOCK", 7)
     monkeypatch.setattr(sync, "PAGE", 3)
     monkeypatch.setattr(sync, "BATCH", 2)
-    monkeypatch.setattr(bolt, "_LISTED", 2)
+    monkeypatch.setattr(bolt, "_LISTED", 4)
+    monkeypatch.setattr(bolt, "_PART", 2)
 
 
 def size(tables: GraphTables) -> int:

@@ -33,8 +33,8 @@ _GUIDE = """\
 
 1. **Style.** Drop `kgbuild.grass` onto the window (in newer versions: Customise Style, Import GraSS).
 2. **Questions.** Drop `kgbuild.zip` onto the window (in newer versions: Saved Cypher, Import); they appear under
-   Favorites, in the folder kgbuild. The `:param` lines at the top of each set what it asks about: change the names
-   there, then run it.
+   Favorites, in the folder kgbuild. Run *parameters* once: it says which names the questions ask about, and is the
+   one place to change them. Then run any question.
 3. Any name leads to an entity: `CALL db.index.fulltext.queryNodes('kgbuild_names', 'bert') YIELD node RETURN node`.
 4. The sentences behind a relationship: `MATCH (p:Paper)-[:STATES]->(e:Evidence {{edge: $id}}) RETURN p, e`, where
    `id` is the property of the relationship.
@@ -62,8 +62,9 @@ def export_browser_kit(schema: GraphSchema, queries: Mapping[str, Query], folder
     (folder / "kgbuild.grass").write_text(_style(schema), encoding="utf-8")
     with zipfile.ZipFile(folder / "kgbuild.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(_entry("kgbuild/"), "")
+        archive.writestr(_entry("kgbuild/parameters.cypher"), _parameters(queries))
         for query in queries.values():
-            archive.writestr(_entry(f"kgbuild/{query.name}.cypher"), _favourite(query))
+            archive.writestr(_entry(f"kgbuild/{query.name}.cypher"), query.path.read_text(encoding="utf-8"))
     guide = _GUIDE.format(
         questions="\n".join(f"- **{query.name}**: {query.about}" for query in queries.values()),
         labels="\n".join(f"- `{label}`: {node.about}" for label, node in schema.nodes.items()),
@@ -119,13 +120,16 @@ def _entry(name: str) -> zipfile.ZipInfo:
     return zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
 
 
-def _favourite(query: Query) -> str:
-    """A question as Browser runs it: the name first, then a line for each parameter, then the Cypher."""
-    lines = [f"// {query.name}: {query.about}"]
-    for parameter in query.parameters:
-        value = _EXAMPLES[(*parameter.labels, parameter.type)[0]] if parameter.required else parameter.default
-        lines += [f"// {parameter.name}: {parameter.about}", f":param {parameter.name} => {_literal(value)};"]
-    return "\n".join([*lines, query.text.strip().rstrip(";") + ";", ""])
+def _parameters(queries: Mapping[str, Query]) -> str:
+    """Sets what all questions ask about; apart from them, as Browser shows the rows of a single statement alone."""
+    values: dict[str, Any] = {}
+    for query in queries.values():
+        for parameter in query.parameters:
+            example = _EXAMPLES[(*parameter.labels, parameter.type)[0]] if parameter.required else parameter.default
+            if values.get(parameter.name) is None:
+                values[parameter.name] = example
+    lines = [f":param {name} => {_literal(value)};" for name, value in sorted(values.items())]
+    return "\n".join(["// parameters: what the questions ask about", *lines, ""])
 
 
 def _literal(value: Any) -> str:

@@ -20,7 +20,7 @@ import polars as pl
 from kgbuild import ddl
 from kgbuild.errors import SchemaError
 from kgbuild.schema import Property
-from kgbuild.tables import HASH, GraphTables
+from kgbuild.tables import HASH, NUMBER, GraphTables
 
 _TYPES = {
     "string": "string",
@@ -53,7 +53,7 @@ def export_neo4j_admin(tables: GraphTables, folder: Path) -> list[str]:
     files: list[tuple[str, str, Path]] = []
     after = [*ddl.statements(tables.schema).values(), "CALL db.awaitIndexes(600)"]
     for label in tables.schema.nodes:
-        frame = pl.scan_parquet(tables.folder / "nodes" / f"{label}.parquet")
+        frame = tables.scan_nodes(label)
         if frame.select(pl.len()).collect().item() == 0:
             continue
         properties = tables.schema.node_properties(label)
@@ -63,7 +63,7 @@ def export_neo4j_admin(tables: GraphTables, folder: Path) -> list[str]:
         after += _set_empty_lists(frame, f"(x:{ddl.quote(label)})", properties)
     for name in tables.schema.relationships:
         properties = tables.schema.relationship_properties(name)
-        frame = pl.scan_parquet(tables.folder / "relationships" / f"{name}.parquet")
+        frame = tables.scan_relationships(name)
         for head, tail in sorted(frame.select("head_label", "tail_label").unique().collect().iter_rows()):
             part = frame.filter(head_label=head, tail_label=tail).drop("head_label", "tail_label")
             path = Path("relationships") / f"{name}.{head}.{tail}"
@@ -92,8 +92,7 @@ def _write(
     path.with_name(f"{path.name}.header.csv").write_text(",".join(titles) + "\n", encoding="utf-8")
     cells = [_quoted(pl.col(key)) for key in keys]
     cells += [_cell(pl.col(name), kind, delimiter) for name, kind in stored.items()]
-    # The number that stores keep of a row: the first 52 bits of its digest.
-    number = pl.col(HASH).str.slice(0, 13).str.to_integer(base=16).cast(pl.String)
+    number = NUMBER.cast(pl.String)
     lost = [pl.col(name) == pl.lit([""]) for name, kind in stored.items() if kind == "strings"]
     cells.append(pl.when(pl.any_horizontal(lost)).then(None).otherwise(number) if lost else number)
     line = pl.concat_str([cell.fill_null("") for cell in cells], separator=",")
@@ -123,18 +122,18 @@ def _quoted(column: pl.Expr) -> pl.Expr:
 
 def _delimiter(tables: GraphTables) -> str:
     schema = tables.schema
-    lists = [
-        (tables.folder / kind / f"{name}.parquet", column)
-        for kind, names, properties in (
-            ("nodes", schema.nodes, schema.node_properties),
-            ("relationships", schema.relationships, schema.relationship_properties),
-        )
-        for name in names
-        for column, spec in properties(name).items()
+    frames = [
+        *((tables.scan_nodes(label), schema.node_properties(label)) for label in schema.nodes),
+        *((tables.scan_relationships(name), schema.relationship_properties(name)) for name in schema.relationships),
+    ]
+    items = [
+        frame.select(text=pl.col(name).explode())
+        for frame, properties in frames
+        for name, spec in properties.items()
         if spec.type == "strings"
     ]
     for delimiter in _DELIMITERS:
         holds = pl.col("text").str.contains(delimiter, literal=True).any()
-        if not any(pl.scan_parquet(path).select(text=pl.col(column).explode()).select(holds).collect().item() for path, column in lists):
+        if not any(frame.select(holds).collect().item() for frame in items):
             return delimiter
     raise SchemaError("lists of names hold all four control characters that could separate them; remove U+001C from the input")

@@ -23,8 +23,13 @@ from kgbuild.errors import StoreError
 from kgbuild.stores.sync import ConflictError, Kind, Page, Progress, Synced, sync
 from kgbuild.tables import HASH, GraphTables, Row
 
-_LISTED = 20_000
-"""Most rows of a page's range that are read at a time."""
+_LISTED = 500
+"""Most rows of a page's range that are listed whole."""
+
+_PART = 20_000
+"""Rows of a larger range that are listed at a time."""
+
+_NOTHING: Row = {"rows": 0, "ours": 0, "total": 0}
 
 _INDEX_SECONDS = 600
 
@@ -99,40 +104,53 @@ class Neo4jStore:
     def hashes(self, kind: Kind, name: str, pages: Sequence[Page]) -> Iterator[tuple[Page, dict[str, int | None]]]:
         """Part of the sync engine: compares pages by number of rows and sum of hashes, and lists only those that differ."""
         pattern = f"(x:{quote(name)})" if kind == "node" else f"()-[x:{quote(name)}]->()"
-        sums = (
-            f"UNWIND $pages AS page MATCH {pattern} WHERE x.`id` > page.after AND x.`id` <= page.upto "
-            f"RETURN page.after AS after, count(x) AS rows, count(x.`{HASH}`) AS ours, sum(x.`{HASH}`) AS total"
-        )
-        ranges = [{"after": page.after, "upto": page.upto} for page in pages]
-        stored = {row["after"]: row for row in self.read(sums, {"pages": ranges})}
+        match = f"UNWIND $pages AS page MATCH {pattern} WHERE x.`id` > page.after AND x.`id` <= page.upto RETURN page.after AS after"
+        sums = f"{match}, count(x) AS rows, count(x.`{HASH}`) AS ours, sum(x.`{HASH}`) AS total"
+        stored = {row["after"]: row for row in self.read(sums, {"pages": [_range(page) for page in pages]})}
+        listed = []
         for page in pages:
-            row = stored.get(page.after)
-            if row is None:
+            row = stored.get(page.after, _NOTHING)
+            if row["ours"] == len(page.ids) and row["total"] == sum(page.hashes):
+                continue
+            if row["rows"] == 0:
                 yield page, {}
-            elif row["ours"] != len(page.hashes) or row["total"] != sum(page.hashes.values()):
-                yield from self._list(pattern, page)
+            elif row["rows"] <= _LISTED:
+                listed.append(page)
+            else:
+                yield from self._parts(pattern, page)
+        if listed:
+            lists = f"{match}, collect(x.`id`) AS ids, collect(coalesce(x.`{HASH}`, -1)) AS hashes"
+            found = {row["after"]: row for row in self.read(lists, {"pages": [_range(page) for page in listed]})}
+            for page in listed:
+                row = found.get(page.after, {"ids": [], "hashes": []})
+                hashes = (None if value == -1 else value for value in row["hashes"])
+                yield page, dict(zip(row["ids"], hashes, strict=True))
 
-    def _list(self, pattern: str, page: Page) -> Iterator[tuple[Page, dict[str, int | None]]]:
+    def _parts(self, pattern: str, page: Page) -> Iterator[tuple[Page, dict[str, int | None]]]:
+        """A page whose range holds far more than the page, a part at a time."""
         statement = (
             f"MATCH {pattern} WHERE x.`id` > $after AND x.`id` <= $upto "
             f"RETURN x.`id` AS id, x.`{HASH}` AS hash ORDER BY x.`id` LIMIT $limit"
         )
         after = page.after
         while True:
-            rows = self.read(statement, {"after": after, "upto": page.upto, "limit": _LISTED})
-            upto = page.upto if len(rows) < _LISTED else rows[-1]["id"]
-            part = Page(after, upto, {i: value for i, value in page.hashes.items() if after < i <= upto})
-            yield part, {row["id"]: row["hash"] for row in rows}
+            rows = self.read(statement, {**_range(page), "after": after, "limit": _PART})
+            upto = page.upto if len(rows) < _PART else rows[-1]["id"]
+            yield page.part(after, upto), {row["id"]: row["hash"] for row in rows}
             if upto == page.upto:
                 return
             after = upto
 
     def _set_up(self, tables: GraphTables) -> dict[str, int]:
         """Constraints and indexes that are missing, in one transaction; waits until they serve."""
+        statements = ddl.statements(tables.schema)
+        online = self.read("SHOW INDEXES YIELD name, state WHERE state = 'ONLINE' RETURN collect(name) AS names", {})
+        if statements.keys() <= set(online[0]["names"]):
+            return {}
 
         def work(transaction: neo4j.ManagedTransaction) -> dict[str, int]:
             counters = Counter[str]()
-            for statement in ddl.statements(tables.schema).values():
+            for statement in statements.values():
                 self._tracer(statement)
                 counters.update(_counters(transaction.run(cast(Any, statement)).consume()))
             return dict(counters)
@@ -198,6 +216,10 @@ class Neo4jStore:
         if code == "Neo.ClientError.Security.Forbidden":
             return f"user {self._username!r} lacks a right that this needs: {error.message}"
         return f"{self.address} refuses the statement: {error.message} [{code}]"
+
+
+def _range(page: Page) -> Row:
+    return {"after": page.after, "upto": page.upto}
 
 
 def _counters(summary: neo4j.ResultSummary) -> dict[str, int]:

@@ -124,7 +124,9 @@ class _Engine:
             self._list(kind, name)
         for page in pages:
             span = slice(bisect_right(self._ids, page.after), bisect_right(self._ids, page.upto))
-            yield page, dict(zip(self._ids[span], self._hashes[span], strict=True))
+            ids, hashes = self._ids[span], self._hashes[span]
+            if (ids, hashes) != (page.ids, page.hashes):
+                yield page, dict(zip(ids, hashes, strict=True))
 
     def read(self, statement: str, parameters: Row) -> list[Row]:
         rows: list[Row] = self._graph.cypher(statement, params=parameters, timeout_ms=0).to_list()

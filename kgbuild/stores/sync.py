@@ -17,15 +17,17 @@ from dataclasses import dataclass, field
 from itertools import groupby, islice
 from typing import Any, Literal, Protocol
 
+import polars as pl
+
 from kgbuild.ddl import quote
 from kgbuild.errors import StoreError
-from kgbuild.tables import ENDS, HASH, GraphTables, Row
+from kgbuild.tables import ENDS, HASH, NUMBER, GraphTables, Row
 
 BLOCK = 20_000
 """Rows of a table that are compared at a time."""
 
-PAGE = 1_000
-"""Rows that a store compares by one sum."""
+PAGE = 50
+"""Rows that a store compares by one sum; few, since one changed row makes it list the page."""
 
 BATCH = 5_000
 """Rows written by one statement."""
@@ -59,7 +61,13 @@ class Page:
 
     after: str
     upto: str
-    hashes: dict[str, int]
+    ids: list[str]
+    hashes: list[int]
+
+    def part(self, after: str, upto: str) -> Page:
+        """The rows of the page in a narrower range."""
+        kept = [(i, value) for i, value in zip(self.ids, self.hashes, strict=True) if after < i <= upto]
+        return Page(after, upto, [i for i, _ in kept], [value for _, value in kept])
 
 
 class Engine(Protocol):
@@ -192,71 +200,67 @@ class _Run:
         return rows
 
     def _each_block(self, kind: Kind, name: str, write: Callable[[_Difference], None]) -> None:
+        scan = self.tables.scan_nodes if kind == "node" else self.tables.scan_relationships
+        table = scan(name)
         done = 0
-        for start, size, pages in _blocks(self.tables, kind, name):
+        for rows, pages in _blocks(table):
             for attempt in range(_ATTEMPTS):
                 try:
-                    for difference in self._differences(kind, name, start, size, pages):
+                    for difference in self._differences(kind, name, table.slice(done, rows), pages):
                         write(difference)
                     break
                 except ConflictError:
                     if attempt == _ATTEMPTS - 1:
                         raise
-            done += size
+            done += rows
             self.progress(name, done)
 
-    def _differences(self, kind: Kind, name: str, start: int, size: int, pages: list[Page]) -> Iterator[_Difference]:
+    def _differences(self, kind: Kind, name: str, block: pl.LazyFrame, pages: list[Page]) -> Iterator[_Difference]:
         """What a block asks for; in several parts where much is gone, as a store may hold far more than the tables."""
-        new: set[str] = set()
-        changed: set[str] = set()
+        new: list[str] = []
+        changed: list[str] = []
         gone: list[str] = []
         for page, stored in self.engine.hashes(kind, name, pages):
-            new.update(page.hashes.keys() - stored.keys())
-            changed.update(i for i, value in page.hashes.items() if i in stored and stored[i] != value)
-            gone += sorted(i for i, value in stored.items() if value is not None and i not in page.hashes)
+            hashes = dict(zip(page.ids, page.hashes, strict=True))
+            new += hashes.keys() - stored.keys()
+            changed += (i for i, value in hashes.items() if i in stored and stored[i] != value)
+            gone += sorted(i for i, value in stored.items() if value is not None and i not in hashes)
             if len(gone) >= BATCH:
                 yield _Difference(gone=gone)
                 gone = []
-        rows = next(_batches(self.tables, kind, name, size, None, start)) if new or changed else []
-        yield _Difference(
-            new=[_parameters(kind, row) for row in rows if row["id"] in new],
-            changed=[_parameters(kind, row) for row in rows if row["id"] in changed],
-            gone=gone,
-        )
+        yield _Difference(new=_rows(kind, block, new), changed=_rows(kind, block, changed), gone=gone)
 
 
-def _blocks(tables: GraphTables, kind: Kind, name: str) -> Iterator[tuple[int, int, list[Page]]]:
-    """First row, number of rows and pages of each block; together the pages cover all ids there can be."""
-    after, start = "", 0
-    for block in _batches(tables, kind, name, BLOCK, ["id", HASH], 0):
+def _blocks(table: pl.LazyFrame) -> Iterator[tuple[int, list[Page]]]:
+    """Number of rows and pages of each block; together the pages cover all ids there can be."""
+    hashes = table.select("id", NUMBER)
+    height = table.select(pl.len()).collect().item()
+    after = ""
+    for start in range(0, max(height, 1), BLOCK):
+        block = hashes.slice(start, BLOCK).collect()
         pages = []
-        for rows in _batched(block, PAGE):
-            hashes = {row["id"]: row_number(row[HASH]) for row in rows}
-            pages.append(Page(after, rows[-1]["id"], hashes))
-            after = rows[-1]["id"]
-        yield start, len(block), pages
-        start += len(block)
-    yield start, 0, [Page(after, "\U0010ffff", {})]
+        for first in range(0, block.height, PAGE):
+            page = block.slice(first, PAGE)
+            ids = page["id"].to_list()
+            pages.append(Page(after, ids[-1], ids, page[HASH].to_list()))
+            after = ids[-1]
+        if start + BLOCK >= height:
+            pages.append(Page(after, "\U0010ffff", [], []))
+        yield block.height, pages
 
 
-def row_number(row_hash: str) -> int:
-    """The hash of a row as stores keep it: the first 52 bits of the hexadecimal digest."""
-    return int(row_hash[:13], 16)
-
-
-def _batches(
-    tables: GraphTables, kind: Kind, name: str, size: int, columns: list[str] | None, start: int
-) -> Iterator[list[Row]]:
-    if kind == "node":
-        return tables.node_batches(name, size, columns, start=start)
-    return tables.relationship_batches(name, size, columns, start=start)
+def _rows(kind: Kind, block: pl.LazyFrame, ids: list[str]) -> list[Row]:
+    """The rows with these ids, as the statements take them."""
+    if not ids:
+        return []
+    return [_parameters(kind, row) for row in block.filter(pl.col("id").is_in(ids)).with_columns(NUMBER).collect().to_dicts()]
 
 
 def _parameters(kind: Kind, row: Row) -> Row:
     """A row of a table as the statements take it. Nulls stay: they remove what a changed row no longer has."""
     ends = {end: row[end] for end in ENDS} if kind == "relationship" else {}
     properties = {key: value for key, value in row.items() if key not in ends}
-    return {"id": row["id"], **ends, "properties": {**properties, HASH: row_number(row[HASH])}}
+    return {"id": row["id"], **ends, "properties": properties}
 
 
 def _by_ends(rows: list[Row]) -> Iterator[tuple[str, str, list[Row]]]:

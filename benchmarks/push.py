@@ -1,0 +1,319 @@
+"""How fast graphs get into Neo4j: kgbuild, its import files, and what others offer. All against one server, in one run.
+
+    python -m venv peers && peers/bin/pip install -e . neo4j-graphrag langchain-neo4j
+    peers/bin/python benchmarks/push.py [--workspace WS] [--relationships 1000000] [--plugins DIR]
+
+DIR holds the jars apoc-core and apoc-common (org.neo4j.procedure, the version of the server's line), without which
+Neo4jWriter and add_graph_documents do not run; they are then left out. Each writer starts from an empty database with
+unique ids. Slow writers get the first ``--peer-papers`` papers of the graph with all that hangs on them; rates are
+comparable, in nodes and relationships per second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import random
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import neo4j
+import polars as pl
+
+from kgbuild import ddl, stores
+from kgbuild.exports.neo4j_admin import export_neo4j_admin
+from kgbuild.schema import load_schema
+from kgbuild.stores import server
+from kgbuild.tables import ENDS, HASH, GraphTables, Row, TableWriter
+from kgbuild.workspace import Workspace
+
+SCHEMA = load_schema()
+BATCH = 5_000
+ROW_BY_ROW = 2_000
+"""Items that the row-by-row writer gets."""
+
+
+@dataclass
+class Bench:
+    """One server, emptied between writers."""
+
+    home: Path
+    plugins: Path | None
+    ports: dict[str, int] = field(default_factory=dict)
+
+    def fresh(self, *, empty: bool = True) -> server.Server:
+        """The server, restarted with an empty database."""
+        server.stop(self.home)
+        for kind in ("databases", "transactions"):
+            if empty:
+                shutil.rmtree(self.home / "data" / kind / "neo4j", ignore_errors=True)
+        (self.home / "plugins").mkdir(parents=True, exist_ok=True)
+        for jar in self.plugins.glob("*.jar") if self.plugins else ():
+            shutil.copy(jar, self.home / "plugins")
+        running = server.start(self.home, **self.ports)
+        with driver(running) as connection:
+            connection.execute_query("RETURN 1", database_="neo4j")
+        return running
+
+
+def driver(running: server.Server) -> neo4j.Driver:
+    return neo4j.GraphDatabase.driver(running.uri, auth=(running.username, running.password or ""), notifications_min_severity="OFF")
+
+
+def synthetic(folder: Path, relationships: int) -> GraphTables:
+    """A graph of about this many relationships, shaped like one of papers: hubs among the methods, text in evidence."""
+    draw = random.Random(7)
+    writer = TableWriter(folder, SCHEMA)
+    papers, methods, data = relationships // 14, relationships // 50, relationships // 200
+    sentence = "We evaluate the approach on a widely used collection and find that it holds up well in most settings. "
+
+    def popular(n: int) -> int:
+        return min(n - 1, int(n * draw.random() ** 3))
+
+    def digest() -> str:
+        return f"{draw.getrandbits(64):016x}"
+
+    for i in range(methods):
+        writer.node("Method", {"id": f"method:{i}", "name": f"Method {i}", "aliases": [f"M-{i}"], "papers": i % 50, "mentions": i % 90})
+    for i in range(data):
+        writer.node("Dataset", {"id": f"dataset:{i}", "name": f"Data {i}", "papers": i % 50})
+    claims: dict[tuple[int, int], str] = {}
+    for i in range(papers):
+        paper = f"arxiv:{i:07}"
+        writer.node("Paper", {"id": paper, "name": f"Paper {i}", "title": f"Paper {i}", "year": 2015 + i % 10, "abstract": sentence * 8})
+        ends = {"head": paper, "head_label": "Paper"}
+        for method in {popular(methods) for _ in range(8)}:
+            row = {"id": f"r:{digest()}", **ends, "tail": f"method:{method}", "tail_label": "Method", "count": 2, "surfaces": ["Method"]}
+            writer.relationship("MENTIONS", row)
+        for _ in range(3):
+            pair = popular(methods), popular(data)
+            edge = claims.setdefault(pair, f"r:{digest()}")
+            evidence = f"e:{digest()}"
+            row = {"id": evidence, "name": "evidence", "edge": edge, "type": "EVALUATED_ON", "sentences": [sentence], "confidence": 0.8}
+            writer.node("Evidence", {**row, "sentence_starts": [0], "polarity": "asserted", "source": "rule"})
+            writer.relationship("STATES", {"id": f"r:{digest()}", **ends, "tail": evidence, "tail_label": "Evidence"})
+    for (method, dataset), edge in claims.items():
+        ends = {"head": f"method:{method}", "head_label": "Method", "tail": f"dataset:{dataset}", "tail_label": "Dataset"}
+        writer.relationship("EVALUATED_ON", {"id": edge, **ends, "support": 1, "confidence": 0.8, "first_year": 2020})
+    return writer.close()
+
+
+def changed(tables: GraphTables, folder: Path) -> GraphTables:
+    """The tables after one paper in a hundred has changed: its evidence, its mentions, and the edges it supports."""
+    shutil.copytree(tables.folder, folder)
+    papers = tables.scan_nodes("Paper").select("id").collect()["id"].gather_every(100).implode()
+    states = tables.scan_relationships("STATES").filter(pl.col("head").is_in(papers)).collect()["tail"].implode()
+    edges = tables.scan_nodes("Evidence").filter(pl.col("id").is_in(states)).collect()["edge"].unique().implode()
+
+    def write(kind: str, name: str, table: pl.LazyFrame, touched: pl.Expr, column: str) -> None:
+        other = pl.col(HASH).str.reverse()
+        frame = table.with_columns(
+            pl.when(touched).then(pl.col(column) + 1).otherwise(pl.col(column)).alias(column),
+            pl.when(touched).then(other).otherwise(pl.col(HASH)).alias(HASH),
+        ).collect()
+        frame.write_parquet(folder / kind / f"{name}.parquet")
+
+    write("nodes", "Evidence", tables.scan_nodes("Evidence"), pl.col("id").is_in(states), "confidence")
+    write("relationships", "MENTIONS", tables.scan_relationships("MENTIONS"), pl.col("head").is_in(papers), "count")
+    for name in SCHEMA.claim_types:
+        write("relationships", name, tables.scan_relationships(name), pl.col("id").is_in(edges), "support")
+    return GraphTables(folder, SCHEMA)
+
+
+def part(tables: GraphTables, folder: Path, papers: int) -> GraphTables:
+    """The first papers of a graph with their evidence, all entities, and all relationships among these."""
+    shutil.copytree(tables.folder, folder)
+    ids = tables.scan_nodes("Paper").select("id").head(papers).collect()["id"].implode()
+    own = {
+        "Paper": ids,
+        "Evidence": tables.scan_relationships("STATES").filter(pl.col("head").is_in(ids)).collect()["tail"].implode(),
+        "Result": tables.scan_relationships("REPORTS").filter(pl.col("head").is_in(ids)).collect()["tail"].implode(),
+    }
+    for label, kept in own.items():
+        tables.scan_nodes(label).filter(pl.col("id").is_in(kept)).collect().write_parquet(folder / "nodes" / f"{label}.parquet")
+    for name in SCHEMA.relationships:
+        frame = tables.scan_relationships(name)
+        for end in ("head", "tail"):
+            for label, kept in own.items():
+                frame = frame.filter((pl.col(f"{end}_label") != label) | pl.col(end).is_in(kept))
+        frame.collect().write_parquet(folder / "relationships" / f"{name}.parquet")
+    return GraphTables(folder, SCHEMA)
+
+
+def size(tables: GraphTables) -> int:
+    return sum(sum(counts.values()) for counts in tables.counts())
+
+
+def rows(tables: GraphTables) -> Iterator[tuple[str, str, str, str, list[Row]]]:
+    """(kind, label or type, label of heads, label of tails, rows with plain properties), in batches."""
+    for label in SCHEMA.nodes:
+        for batch in tables.node_batches(label, BATCH):
+            yield "node", label, "", "", [{"id": row["id"], "properties": _stored(row)} for row in batch]
+    for name in SCHEMA.relationships:
+        for batch in tables.relationship_batches(name, BATCH):
+            for head, tail in sorted({(row["head_label"], row["tail_label"]) for row in batch}):
+                part = [row for row in batch if (row["head_label"], row["tail_label"]) == (head, tail)]
+                ends = [{"id": r["id"], "head": r["head"], "tail": r["tail"], "properties": _stored(r, ENDS)} for r in part]
+                yield "relationship", name, head, tail, ends
+
+
+def _stored(row: Row, without: tuple[str, ...] = ()) -> Row:
+    return {key: value for key, value in row.items() if key not in without and value is not None}
+
+
+def bare(running: server.Server, tables: GraphTables, verb: str = "CREATE") -> None:
+    """What any writer is bounded by: UNWIND and CREATE (or MERGE), unique ids, nothing compared."""
+    with driver(running) as connection:
+        for statement in ddl.constraints(SCHEMA).values():
+            connection.execute_query(statement, database_="neo4j")
+        for kind, name, head, tail, batch in rows(tables):
+            if kind == "node":
+                statement = f"UNWIND $rows AS row {verb} (n:{name} {{id: row.id}}) SET n += row.properties"
+            else:
+                ends = f"MATCH (h:{head} {{id: row.head}}) MATCH (t:{tail} {{id: row.tail}})"
+                statement = f"UNWIND $rows AS row {ends} {verb} (h)-[r:{name} {{id: row.id}}]->(t) SET r += row.properties"
+            connection.execute_query(statement, rows=batch, database_="neo4j")
+
+
+def row_by_row(running: server.Server, tables: GraphTables) -> None:
+    """One MERGE a row, each in a transaction of its own."""
+    with driver(running) as connection:
+        for statement in ddl.constraints(SCHEMA).values():
+            connection.execute_query(statement, database_="neo4j")
+        singles = ((name, row) for kind, name, _, _, batch in rows(tables) if kind == "node" for row in batch)
+        for name, row in islice(singles, ROW_BY_ROW):
+            statement = f"MERGE (n:{name} {{id: $id}}) SET n += $properties"
+            connection.execute_query(statement, row, database_="neo4j")
+
+
+def graphrag(running: server.Server, tables: GraphTables) -> None:
+    """Neo4jWriter of neo4j-graphrag."""
+    from neo4j_graphrag.components.kg_writer import Neo4jWriter
+    from neo4j_graphrag.components.types import Neo4jGraph, Neo4jNode, Neo4jRelationship
+
+    graph = Neo4jGraph()
+    for kind, name, head, tail, batch in rows(tables):
+        for row in batch:
+            if kind == "node":
+                graph.nodes.append(Neo4jNode(id=f"{name}/{row['id']}", label=name, properties=row["properties"]))
+            else:
+                ends = {"start_node_id": f"{head}/{row['head']}", "end_node_id": f"{tail}/{row['tail']}"}
+                graph.relationships.append(Neo4jRelationship(type=name, properties=row["properties"], **ends))
+    with driver(running) as connection:
+        done = asyncio.run(Neo4jWriter(connection, neo4j_database="neo4j").run(graph))
+    if done.status != "SUCCESS":
+        raise RuntimeError(done.metadata)
+
+
+def langchain(running: server.Server, tables: GraphTables) -> None:
+    """add_graph_documents of langchain-neo4j, a document for every 1,000 items."""
+    from langchain_neo4j import Neo4jGraph
+    from langchain_neo4j.graphs.graph_document import GraphDocument, Node, Relationship
+
+    graph = Neo4jGraph(running.uri, running.username, running.password, database="neo4j", refresh_schema=False)
+    for kind, name, head, tail, batch in rows(tables):
+        for start in range(0, len(batch), 1_000):
+            chunk = batch[start : start + 1_000]
+            if kind == "node":
+                document = GraphDocument(nodes=[Node(id=row["id"], type=name, properties=row["properties"]) for row in chunk], relationships=[])
+            else:
+                links = [
+                    Relationship(source=Node(id=row["head"], type=head), target=Node(id=row["tail"], type=tail), type=name, properties=row["properties"])
+                    for row in chunk
+                ]
+                document = GraphDocument(nodes=[], relationships=links)
+            graph.add_graph_documents([document])
+
+
+def push(running: server.Server, tables: GraphTables) -> stores.Synced:
+    with stores.neo4j(running.uri, running.username, running.password or "", "neo4j") as store:
+        return store.sync(tables)
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    start = time.perf_counter()
+    result = work()
+    return time.perf_counter() - start, result
+
+
+def measure(bench: Bench, title: str, tables: GraphTables, scratch: Path, peer_papers: int) -> None:
+    """Time all writers on one graph and print the table."""
+    items = size(tables)
+    later, few = changed(tables, scratch / "changed"), part(tables, scratch / "part", peer_papers)
+    print(f"\n## {title}: {items:,} nodes and relationships (peers: {size(few):,})\n")
+    print("| writer | items | seconds | items/s |\n|---|---:|---:|---:|", flush=True)
+
+    def show(name: str, n: int, seconds: float) -> float:
+        print(f"| {name} | {n:,} | {seconds:.2f} | {n / seconds:,.0f} |", flush=True)
+        return n / seconds
+
+    running = bench.fresh()
+    create = show("UNWIND and CREATE, nothing else", items, timed(lambda: bare(running, tables))[0])
+    running = bench.fresh()
+    first, _ = timed(lambda: push(running, tables))
+    rate = show("kgbuild push, first", items, first)
+    second, synced = timed(lambda: push(running, tables))
+    show(f"kgbuild push, second (counters {synced.counters})", items, second)
+    third, synced = timed(lambda: push(running, later))
+    show(f"kgbuild push, 1 % of the papers changed ({synced.updated:,} rows)", items, third)
+    server.stop(bench.home)
+    export, arguments = timed(lambda: export_neo4j_admin(tables, scratch / "files"))
+    load, _ = timed(lambda: server.admin(bench.home, "database", "import", "full", "neo4j", "--overwrite-destination=true", *arguments))
+    show("import files, writing them", items, export)
+    imported = show("import files, neo4j-admin", items, load)
+    running = bench.fresh()
+    merge = show("UNWIND and MERGE, nothing else", size(few), timed(lambda: bare(running, few, "MERGE"))[0])
+    running = bench.fresh()
+    show("row by row MERGE", ROW_BY_ROW, timed(lambda: row_by_row(running, few))[0])
+    rates = {"kgbuild push / UNWIND and CREATE (at least 0.8)": rate / create, "UNWIND and MERGE / UNWIND and CREATE": merge / create}
+    rates["first push / push after 1 % changed, in time (at least 20)"] = first / third
+    if bench.plugins:
+        running = bench.fresh()
+        peer = show("neo4j-graphrag Neo4jWriter", size(few), timed(lambda: graphrag(running, few))[0])
+        running = bench.fresh()
+        show("langchain-neo4j add_graph_documents", size(few), timed(lambda: langchain(running, few))[0])
+        rates["kgbuild push / Neo4jWriter (at least 4)"] = rate / peer
+        rates["neo4j-admin / Neo4jWriter (at least 25)"] = imported / peer
+        rates["writing files and neo4j-admin / Neo4jWriter"] = items / (export + load) / peer
+    print("\n| ratio | |\n|---|---:|")
+    for name, value in rates.items():
+        print(f"| {name} | {value:.2f} |")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workspace", type=Path, help="a built workspace to measure with")
+    parser.add_argument("--relationships", type=int, default=1_000_000, help="size of the synthetic graph; 0 for none")
+    parser.add_argument("--plugins", type=Path, help="folder with the APOC jars")
+    parser.add_argument("--peer-papers", type=int, default=2_000)
+    options = parser.parse_args()
+    logging.disable(logging.WARNING)
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(Path(folder) / "server", options.plugins, {"bolt_port": free_port(), "http_port": free_port()})
+        try:
+            if options.workspace:
+                tables = Workspace(options.workspace).tables()
+                measure(bench, f"graph of {options.workspace.name}", tables, Path(folder) / "workspace", options.peer_papers)
+            if options.relationships:
+                tables = synthetic(Path(folder) / "synthetic", options.relationships)
+                measure(bench, "synthetic graph", tables, Path(folder) / "scratch", options.peer_papers)
+        finally:
+            server.stop(bench.home)
+
+
+if __name__ == "__main__":
+    main()
