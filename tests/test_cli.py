@@ -198,3 +198,28 @@ def test_the_demo_answers_and_draws(tmp_path: Path):
         assert f"kgbuild query {name}" in said.stdout
     assert "no rows" not in said.stderr
     assert (tmp_path / "demo" / "squad.html").exists()
+
+
+def test_export_for_the_import_tool(sample_workspace: Path, tmp_path: Path):
+    run("export", "neo4j-admin", "-w", sample_workspace, "-o", tmp_path / "import")
+    assert {"import.sh", "after-import.cypher"} <= {p.name for p in (tmp_path / "import").iterdir()}
+    assert "kgbuild build" in run("export", "neo4j-admin", "-w", tmp_path / "none", "-o", tmp_path / "x", exit_code=1).stderr
+
+
+def test_export_for_the_browser(tmp_path: Path):
+    run("export", "browser-kit", "-o", tmp_path / "kit")
+    assert {"kgbuild.grass", "kgbuild.zip"} <= {p.name for p in (tmp_path / "kit").iterdir()}
+
+
+def test_doctor_says_how_to_mend(sample_workspace: Path):
+    env = {"NEO4J_PASSWORD": "not-the-password", "NEO4J_URI": "bolt://127.0.0.1:1"}
+    checks = json.loads(run("doctor", "--format", "json", exit_code=1, env=env).stdout)
+    assert all(c["ok"] or c["remedy"] for c in checks)
+    assert {c["name"] for c in checks} >= {"Python", "model", "embedded store", "Neo4j reachable"}
+    assert "not-the-password" not in json.dumps(checks)
+
+
+def test_push_without_a_server_is_one_message(sample_workspace: Path):
+    said = run("push", "bolt://127.0.0.1:1", "-w", sample_workspace, exit_code=1, env={"NEO4J_PASSWORD": "not-the-password"})
+    assert said.stderr.startswith("kgbuild: ")
+    assert "not-the-password" not in said.output

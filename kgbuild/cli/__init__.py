@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from kgbuild.cli import ask, build, evaluate, server
+from kgbuild.cli import ask, build, evaluate, export, server
 from kgbuild.errors import KGError
 
 INTERRUPTED = 130
@@ -51,5 +51,6 @@ for command in (
     server.neo4j,
     server.push,
     server.doctor,
+    export.export,
 ):
     main.add_command(command)
