@@ -49,18 +49,19 @@ class Bench:
     plugins: Path | None
     ports: dict[str, int] = field(default_factory=dict)
 
-    def fresh(self, *, empty: bool = True) -> server.Server:
-        """The server, restarted with an empty database."""
+    def fresh(self) -> server.Server:
+        """The server, restarted with an empty database and warmed up."""
         server.stop(self.home)
         for kind in ("databases", "transactions"):
-            if empty:
-                shutil.rmtree(self.home / "data" / kind / "neo4j", ignore_errors=True)
+            shutil.rmtree(self.home / "data" / kind / "neo4j", ignore_errors=True)
         (self.home / "plugins").mkdir(parents=True, exist_ok=True)
         for jar in self.plugins.glob("*.jar") if self.plugins else ():
             shutil.copy(jar, self.home / "plugins")
         running = server.start(self.home, **self.ports)
         with driver(running) as connection:
-            connection.execute_query("RETURN 1", database_="neo4j")
+            for _ in range(10):
+                connection.execute_query("UNWIND $ids AS id CREATE (n:Warm {id: id})", ids=list(range(BATCH)), database_="neo4j")
+                connection.execute_query("MATCH (n:Warm) DELETE n", database_="neo4j")
         return running
 
 

@@ -195,13 +195,18 @@ class Neo4jStore:
         except exceptions.Neo4jError as e:
             raise StoreError(self._refusal(e)) from e
         except (exceptions.ConfigurationError, ValueError, TypeError) as e:
+            if isinstance(e.__context__, OSError):  # how driver 5 says that it finds no such host
+                raise StoreError(self._unreachable(e)) from e
             raise StoreError(f"the driver refuses {self.address} or a parameter of the query: {e}") from e
         except (exceptions.DriverError, OSError) as e:
-            reason = str(e).splitlines()[-1]
-            raise StoreError(
-                f"no Neo4j server answers at {self.address}, or it went away ({reason}); see that it runs and that scheme, "
-                "host and port are right, or start one with: kgbuild neo4j start"
-            ) from e
+            raise StoreError(self._unreachable(e)) from e
+
+    def _unreachable(self, error: Exception) -> str:
+        reason = str(error).splitlines()[-1]
+        return (
+            f"no Neo4j server answers at {self.address}, or it went away ({reason}); see that it runs and that scheme, "
+            "host and port are right, or start one with: kgbuild neo4j start"
+        )
 
     def _refusal(self, error: exceptions.Neo4jError) -> str:
         code = error.code or ""
