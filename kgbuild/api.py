@@ -17,6 +17,7 @@ from kgbuild import graph, queries
 from kgbuild.errors import NotFoundError
 from kgbuild.records import Paper
 from kgbuild.resolve import fold
+from kgbuild.schema import load_schema
 from kgbuild.stores import Store
 from kgbuild.stores.local import open_embedded
 from kgbuild.tables import GraphTables, Row
@@ -49,12 +50,15 @@ def open(workspace: str | Path) -> KnowledgeGraph:
 
 
 class KnowledgeGraph:
-    """The graph of a workspace, as of the moment it was opened. A context manager."""
+    """The graph of a workspace, as of the moment it was opened. A context manager.
+
+    It outlives one build of the workspace; Cypher is answered by the store, which holds the latest graph.
+    """
 
     def __init__(self, folder: str | Path) -> None:
         self._workspace = Workspace(folder)
         self._manifest = self._workspace.manifest()
-        self.tables: GraphTables = self._workspace.tables()
+        self.tables = GraphTables(self._workspace.folder / self._manifest["graph"], load_schema())
         """The columnar tables, as polars data frames: ``kg.tables.nodes("Method")``."""
 
     def __enter__(self) -> KnowledgeGraph:
@@ -85,7 +89,7 @@ class KnowledgeGraph:
 
     def papers(self) -> list[Paper]:
         """The papers, sorted by id."""
-        return self._workspace.papers()
+        return self._workspace.papers(self._manifest["graph"])
 
     def quarantine(self) -> list[Row]:
         """What could not be read: ``source``, ``line``, ``reason``, ``text``."""
@@ -100,7 +104,7 @@ class KnowledgeGraph:
         ['dataset:natural-questions']
         """
         name = self._redirects.get(name, name)
-        hits = self._names.get(name, []) or self._names.get(fold(name), [])
+        hits = self._names.get(name) or self._names.get(fold(name)) or self._names.get(fold(name.lower()), [])
         return [f for f in hits if not labels or f.label in labels]
 
     def entity(self, name: str, labels: Sequence[str] = ()) -> Found:
@@ -178,7 +182,7 @@ class KnowledgeGraph:
 
     @cached_property
     def _redirects(self) -> Mapping[str, str]:
-        return self._workspace.memory().redirects
+        return self._workspace.memory(self._manifest["graph"]).redirects
 
     @cached_property
     def _names(self) -> Mapping[str, list[Found]]:
@@ -188,7 +192,8 @@ class KnowledgeGraph:
             frame = self.tables.nodes(label).select("id", "name", "aliases", "papers")
             for id_, name, aliases, papers in frame.iter_rows():
                 found = Found(id=id_, label=label, name=name, aliases=tuple(aliases), papers=papers)
-                for key in {id_, *map(fold, (name, *aliases))}:
+                # a final S is a plural in lower case alone, and names are looked up in any case
+                for key in {id_, *map(fold, (name, *aliases)), *(fold(n.lower()) for n in (name, *aliases))}:
                     index[key].append(found)
         for id_, title in self.tables.nodes("Paper").select("id", "title").iter_rows():
             found = Found(id=id_, label="Paper", name=title, aliases=(), papers=1)

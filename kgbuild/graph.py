@@ -87,23 +87,23 @@ def neighbourhood(tables: GraphTables, node: str, *, hops: int, limit: int) -> n
         for name, rel in schema.relationships.items()
         if rel.claim or name == "VARIANT_OF" or name.startswith("RESULT_")
     }
-    nodes, edge, hidden = {node}, {node}, 0
+    nodes, frontier, met = {node}, {node}, set[str]()
     for _ in range(hops):
         rank: dict[str, tuple[int, float]] = {}
         for frame in frames.values():
-            near = frame.filter(pl.col("head").is_in(edge) | pl.col("tail").is_in(edge))
+            near = frame.filter(pl.col("head").is_in(frontier) | pl.col("tail").is_in(frontier))
             for row in near.iter_rows(named=True):
                 for end in (row["head"], row["tail"]):
                     if end not in nodes:
                         rank[end] = max(rank.get(end, (0, 0.0)), (row.get("support", 1), row.get("confidence", 0.0)))
         order = sorted(rank, key=lambda n: (-rank[n][0], -rank[n][1], n))
-        hidden += len(order[limit:])
-        edge = set(order[:limit])
-        nodes |= edge
-    results = {n for n in nodes if n.startswith("x:")}
+        met |= rank.keys()
+        frontier = set(order[:limit])
+        nodes |= frontier
+    results = nodes & set(tables.nodes("Result")["id"])
     for name in (n for n in frames if n.startswith("RESULT_")):
         nodes |= set(frames[name].filter(pl.col("head").is_in(results))["tail"])
-    graph = nx.MultiDiGraph(hidden=hidden)
+    graph = nx.MultiDiGraph(hidden=len(met - nodes))
     for label in schema.nodes:
         if label != "Evidence":
             for row in tables.nodes(label).drop("row_hash").filter(pl.col("id").is_in(nodes)).iter_rows(named=True):
@@ -202,7 +202,7 @@ class _Builder:
             row = {"support": len(seen.papers), "confidence": seen.confidence, **seen.span()}
             self._link(claim, head, head_label, tail, tail_label, row)
         for variant, base in variants(self._entities.values(), names):
-            if self._schema.allows("VARIANT_OF", variant.label, base.label):
+            if kind(variant.label) == kind(base.label):
                 self._link("VARIANT_OF", variant.id, variant.label, base.id, base.label)
         for label, nodes in (("Author", self._people), ("Venue", self._venues)):
             for id_, name in nodes.items():
@@ -261,7 +261,7 @@ class _Builder:
         self._evidence(paper, row, relation, relation.sentences, relation.head_span, relation.tail_span)
 
     def _result(self, paper: Paper, result: Result, metric: str | None, entities: Mapping[str, Entity]) -> None:
-        id_ = "x:" + _digest(paper.id, str(result.start), str(result.end), result.kind)
+        id_ = "x:" + _digest(paper.id, repr(result))
         if id_ in self._stated:
             return
         self._stated.add(id_)
@@ -286,7 +286,7 @@ class _Builder:
     ) -> None:
         text = paper.text
         quotes = [text[start:end] for start, end in sentences]
-        id_ = "e:" + _digest(paper.id, row["edge"], stated.source, repr((head, tail, sentences)))
+        id_ = "e:" + _digest(paper.id, repr(sorted(row.items())), stated.source, stated.polarity, repr((head, tail, sentences)))
         if id_ in self._stated:
             return
         self._stated.add(id_)

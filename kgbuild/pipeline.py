@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import platform
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version as installed
@@ -10,15 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kgbuild import graph, nlp, sources
-from kgbuild.errors import NotFoundError, SourceError
+from kgbuild.errors import NotFoundError, SourceError, StoreError, WorkspaceError
 from kgbuild.records import Extraction, Paper
-from kgbuild.resolve import Known, fold
+from kgbuild.resolve import Known
 from kgbuild.schema import load_schema
 from kgbuild.stores.local import open_embedded
 from kgbuild.workspace import Shards, Workspace
 
 if TYPE_CHECKING:
     from spacy.language import Language
+
+log = logging.getLogger(__name__)
 
 SHARD = 256
 """Papers to a shard: what a kill can cost."""
@@ -60,7 +64,7 @@ def build(inputs: Iterable[str | Path | Paper], workspace: str | Path, *, model:
     """
     space = Workspace(workspace)
     with space.lock():
-        papers, rejects = _read(inputs, progress)
+        papers, rejects = _read(_listed(inputs), progress)
         return _settle(space, papers, len(papers), rejects, rejects, model, progress)
 
 
@@ -69,9 +73,10 @@ def add(inputs: Iterable[str | Path | Paper], workspace: str | Path, *, progress
     space = Workspace(workspace)
     with space.lock():
         model = space.manifest()["model"]
+        inputs = _listed(inputs)
         papers, rejects = _read(inputs, progress)
-        known = space.quarantine()
-        quarantine = known + [row for row in rejects if row not in known]
+        again = {str(i) for i in inputs if not isinstance(i, Paper)}
+        quarantine = [row for row in space.quarantine() if row["source"] not in again] + rejects
         return _settle(space, space.papers() + papers, len(papers), rejects, quarantine, model, progress)
 
 
@@ -84,14 +89,27 @@ def remove(papers: Iterable[str], workspace: str | Path, *, progress: Progress =
     with space.lock():
         model = space.manifest()["model"]
         held = space.papers()
-        by_name = {name: paper.id for paper in held for name in (paper.id, fold(paper.title))}
+        titled: dict[str, list[str]] = defaultdict(list)
+        for paper in held:
+            titled[sources.fold_title(paper.title)].append(paper.id)
+        ids = {paper.id for paper in held}
         gone = set()
         for name in papers:
-            id_ = by_name.get(name) or by_name.get(fold(name))
+            known = sources.known_id(name)
+            found = [i for i in (name, known) if i in ids][:1] or titled.get(sources.fold_title(name), [])
+            if len(found) > 1:
+                raise NotFoundError(f"{len(found)} papers are called {name!r}; give the id of one: {', '.join(found)}")
+            id_ = found[0] if found else None
             if id_ is None:
                 raise NotFoundError(f"no paper {name!r} in {workspace}; give an id (see `kgbuild cypher \"MATCH (p:Paper) RETURN p.id, p.title\"`) or a whole title")
             gone.add(id_)
         return _settle(space, [p for p in held if p.id not in gone], 0, [], space.quarantine(), model, progress)
+
+
+def _listed(inputs: Iterable[str | Path | Paper]) -> list[str | Path | Paper]:
+    if isinstance(inputs, str):
+        raise SourceError(f"give a list of inputs, not the text {inputs!r}")
+    return list(inputs)
 
 
 def _read(inputs: Iterable[str | Path | Paper], progress: Progress) -> tuple[list[Paper], list[dict[str, Any]]]:
@@ -142,6 +160,8 @@ def _settle(
     with space.draft() as draft:
         built = graph.build(extractions, _lexicon(language), load_schema(), draft, space.memory())
         nodes, relationships = built.tables.counts()
+        if nodes.get("Paper", 0) != len(papers):
+            raise WorkspaceError(f"{len(papers) - nodes.get('Paper', 0)} papers have no extraction; run the same command again")
         manifest = {
             "model": model,
             "papers": len(papers),
@@ -154,7 +174,11 @@ def _settle(
         changed = space.publish(draft, papers, built.memory, quarantine, manifest)
     shards.prune(set(by_key))
     progress("store", 0, None)
-    open_embedded(space).close()
+    try:
+        open_embedded(space).close()
+    except StoreError as e:
+        # the store is made from the tables, and the next reader brings it up
+        log.warning("the embedded store is behind: %s", e)
     return Report(
         papers=len(papers),
         read=read,

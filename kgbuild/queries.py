@@ -60,6 +60,8 @@ class Parameter:
                 return float(value)
         except ValueError:
             pass
+        if type(value) is int and not (0 if self.name == "limit" else -(2**63)) <= value < 2**63:
+            raise QueryError(f"parameter {self.name} is {value}, which is out of range")
         if type(value) is wanted:
             return value
         raise QueryError(f"parameter {self.name} must be {_article(self.type)} {self.type}, not {value!r}")
@@ -116,6 +118,9 @@ class Library(Mapping[str, Query]):
             near = difflib.get_close_matches(name, self._queries, n=3) or list(self._queries)
             raise QueryError(f"no query {name!r}; there is {', '.join(near)}")
         return self._queries[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._queries
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._queries)

@@ -2,10 +2,10 @@
 
 Extractions group the mentions of one paper; here the groups of all papers become entities. Two passes over the
 extractions, which need not be in any order: :meth:`Resolver.observe` counts the names, :meth:`Resolver.resolve`
-settles which names are one thing, and :meth:`Resolution.entity` then says what a group stands for.
+settles which names are one thing, and :meth:`Resolution.entities` then says what a group stands for.
 
 What joins names: an equal fold (case, dashes, spaces, plural, LaTeX); a lexicon entry; papers that agree in using
-both for one thing; one typing slip in a rare long name. What never does: another number ("GPT-3",
+both for one thing; a doubled or swapped letter in a rare long name. What never does: another number ("GPT-3",
 "GPT-4"; "ImageNet", "ImageNet-100"), another type, two lexicon entries. A short form goes with its long form in the
 paper that defines it, and elsewhere only where the corpus agrees on one long form. Dataset and Benchmark are one
 kind of thing here: which of the two labels it gets is voted.
@@ -20,8 +20,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
-
-from rapidfuzz.distance import OSA
 
 from kgbuild.records import Extraction, Mention, Paper
 
@@ -80,15 +78,19 @@ def fold(surface: str) -> str:
 
     >>> fold("Graph Neural Networks") == fold("graph neural-network")
     True
-    >>> fold("GPT-4") == fold("GPT-4o"), fold("DPS"), fold("DPs")
-    (False, 'dps', 'dp')
+    >>> fold("GPT-4") == fold("GPT-4o"), fold("DPS"), fold("DPs"), fold("Qwen2.5-7B")
+    (False, 'dps', 'dp', 'qwen2.5_7b')
     """
-    text = re.sub(r"\\[A-Za-z]+", " ", unicodedata.normalize("NFKC", surface))
-    words = re.findall(r"[^\W_]+|[+*#]", text)
+    text = _FORMAT.sub(" ", unicodedata.normalize("NFKC", surface))
+    words = _WORD.findall(text)
     if not words:
         return " ".join(surface.split()).casefold()
     words[-1] = _singular(words[-1])
-    return "".join(words).casefold()
+    key: str = words[0]
+    for word in words[1:]:
+        # "3 8B" is not "38B"
+        key += ("_" if key[-1].isdigit() and word[0].isdigit() else "") + word
+    return key.casefold()
 
 
 def kind(label: str) -> str:
@@ -217,9 +219,7 @@ class Resolver:
             common = [n for n in block if self._papers[n] > FUZZY_RARE]
             for a in rare:
                 for b in common:
-                    # a slip in the last letters is a variant ("Transformer-XL"), not a slip
-                    same_end = a.key[-2:] == b.key[-2:] and a.key[0] == b.key[0]
-                    if same_end and OSA.distance(a.key, b.key, score_cutoff=1) <= 1:
+                    if _slip(a.key, b.key):
                         yield b, a
 
 
@@ -249,7 +249,10 @@ class Resolution:
             weights[long if long in group.names else name] += surfaces.total()
         best = min(weights, key=lambda n: (-weights[n], -len(n.key), n))
         entity = self.by_name[best]
-        return entity if entity.known else self.by_name[self.votes.get(best, best)]
+        voted = self.votes.get(best, best)
+        if entity.known or longs.get(best.key, voted.key) != voted.key:
+            return entity
+        return self.by_name[voted]
 
 
 def variants(entities: Iterable[Entity], names: Mapping[str, str]) -> list[tuple[Entity, Entity]]:
@@ -278,6 +281,9 @@ def slugify(text: str) -> str:
     return "-".join(re.findall(r"[a-z0-9]+|\+", plain))[:80].strip("-")
 
 
+_FORMAT = re.compile(r"\\(?:text(?:bf|it|tt|sc|rm|sf)?|emph|underline|math(?:bf|it|rm|cal|bb|sf|tt))\b")
+"""LaTeX that only says how a name looks; other macros are part of it ("\\beta-VAE")."""
+_WORD = re.compile(r"[^\W_]*\d(?:\.\d+)+[^\W_]*|[^\W_]+|[+*#]")
 _SIZE = r"\d+(?:\.\d+)*[kmbt]?|v\d+(?:\.\d+)*|tiny|mini|nano|small|base|medium|large|huge|giant|turbo|pro|x?xl|lite"
 _VERSION = re.compile(rf"(?:[\s_-]+(?:{_SIZE})|(?<=\d)o|(?<=[a-z])\d+)$", re.IGNORECASE)
 
@@ -322,6 +328,21 @@ def _singular(word: str) -> str:
     if len(word) > 2 and word.endswith("s") and not word.endswith(("ss", "us", "is", "as")):
         return word[:-1]
     return word
+
+
+def _slip(one: str, two: str) -> bool:
+    """Whether two names differ by a slip that cannot be another word: a letter doubled or not, two letters swapped,
+    -our for -or or -ise for -ize. Any other letter makes another thing ("lane", "line"; "macro F1", "micro F1")."""
+    short, long = sorted((one, two), key=lambda k: (len(k), k))
+    at = next((i for i, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
+    if len(long) == len(short) + 1 and long[at + 1 :] == short[at:]:
+        letter, before = long[at], long[at - 1 : at]
+        return letter.isalpha() and (letter == before or (letter == "u" and before == "o" and long[at + 1 : at + 2] == "r"))
+    if len(long) != len(short):
+        return False
+    rest = short[at + 2 :] == long[at + 2 :]
+    swapped = rest and short[at : at + 2] == long[at : at + 2][::-1] and short[at : at + 2].isalpha()
+    return swapped or (short[at + 1 :] == long[at + 1 :] and {short[at : at + 1], long[at : at + 1]} == {"s", "z"})
 
 
 def _digits(key: str) -> str:

@@ -1,7 +1,7 @@
 """A workspace: one folder that holds what was read, what was extracted, and the graph.
 
     manifest.json          which graph is current, its counts, and the versions that made it
-    graph-<digest>/        papers.parquet, names.parquet, nodes/, relationships/
+    graph-<digest>/        papers.parquet, names.json, nodes/, relationships/; the one before it stays for its readers
     extractions/<version>/ shards of extractions, keyed by the paper's text: the resumable checkpoint
     quarantine.jsonl       what could not be read: file, line, reason
     embedded.kgl…          the embedded database; made from the tables, can be deleted at any time
@@ -80,26 +80,31 @@ class Workspace:
         """The tables of the current graph."""
         return GraphTables(self.folder / self.manifest()["graph"], load_schema())
 
-    def papers(self) -> list[Paper]:
-        """The papers of the current graph, sorted by id."""
-        path = self.folder / self.manifest()["graph"] / "papers.parquet"
+    def papers(self, graph: str | None = None) -> list[Paper]:
+        """The papers of a graph, sorted by id; of the current one where ``graph`` names none."""
+        path = self.folder / (graph or self.manifest()["graph"]) / "papers.parquet"
         try:
             frame = pl.read_parquet(path, memory_map=False)
         except (OSError, pl.exceptions.PolarsError) as e:
             raise WorkspaceError(f"cannot read {path}: {e}; run `kgbuild build` again") from e
         return [paper_from_json(row) for row in frame.iter_rows(named=True)]
 
-    def memory(self) -> Memory:
-        """The ids given out so far; empty before the first build."""
-        if not self.exists():
+    def memory(self, graph: str | None = None) -> Memory:
+        """The ids given out so far; empty before the first build, and where they cannot be read any more."""
+        try:
+            path = self.folder / (graph or self.manifest()["graph"]) / "names.json"
+            data = json.loads(path.read_text(encoding="utf-8"))
+            return Memory({Name(kind, key): id_ for kind, key, id_ in data["ids"]}, data["redirects"])
+        except (WorkspaceError, OSError, ValueError, KeyError):
             return Memory()
-        data = json.loads((self.folder / self.manifest()["graph"] / "names.json").read_text(encoding="utf-8"))
-        return Memory({Name(kind, key): id_ for kind, key, id_ in data["ids"]}, data["redirects"])
 
     def quarantine(self) -> list[dict[str, Any]]:
         """What could not be read."""
         path = self.folder / "quarantine.jsonl"
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+        try:
+            return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+        except (OSError, ValueError) as e:
+            raise WorkspaceError(f"cannot read {path}: {e}; run `kgbuild build` again") from e
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -137,16 +142,22 @@ class Workspace:
         names = {"ids": sorted([*name, id_] for name, id_ in memory.ids.items()), "redirects": dict(sorted(memory.redirects.items()))}
         _write(draft / "names.json", _dumps(names))
         name = f"graph-{_tree_digest(draft)}"
-        old = self.manifest() if self.exists() else None
+        try:
+            old: str | None = self.manifest()["graph"]
+        except WorkspaceError:
+            old = None
         if not (self.folder / name).exists():
             os.replace(draft, self.folder / name)
         _write(self.folder / "quarantine.jsonl", "".join(_dumps(row) + "\n" for row in quarantine))
         new = {"format": FORMAT, "graph": name, **manifest}
         _write(self.folder / "manifest.json", json.dumps(new, ensure_ascii=False, indent=1) + "\n")
         for stale in self.folder.glob("graph-*"):
-            if stale.name != name:
-                shutil.rmtree(stale, ignore_errors=True)
-        return old is None or old["graph"] != name
+            if stale.name not in (name, old):
+                # renamed first: a kill must not leave half a graph under a name that a later build may want
+                os.replace(stale, self.folder / f".trash-{stale.name}")
+        for trash in self.folder.glob(".trash-*"):
+            shutil.rmtree(trash, ignore_errors=True)
+        return old != name
 
 
 class Shards:
@@ -200,9 +211,11 @@ class Shards:
         try:
             with gzip.open(path, "rt", encoding="utf-8") as lines:
                 return [from_json(json.loads(line)) for line in lines]
-        except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError):
+        except (gzip.BadGzipFile, EOFError, zlib.error, ValueError, KeyError, TypeError):
             path.unlink(missing_ok=True)
             return []
+        except OSError as e:
+            raise WorkspaceError(f"cannot read {path}: {e.strerror or e}; what was extracted is kept, run the same command again") from e
 
 
 def _write(path: Path, data: str | bytes) -> None:

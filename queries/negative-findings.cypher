@@ -10,10 +10,13 @@
 // column sentences (list of string): What the paper says.
 MATCH (x:Method|Dataset|Benchmark|Task)
 WHERE toLower($name) IN [toLower(x.id), toLower(x.name)] OR any(a IN x.aliases WHERE toLower(a) = toLower($name))
+WITH collect(DISTINCT x.id) AS ids
 MATCH (p:Paper)-[:STATES]->(e:Evidence)
-WHERE e.polarity <> 'asserted' AND e.type <> 'RESULT' AND x.id IN [e.head_id, e.tail_id]
-MATCH (h {id: e.head_id})
-MATCH (t {id: e.tail_id})
+WHERE e.polarity <> 'asserted' AND e.type <> 'RESULT' AND (e.head_id IN ids OR e.tail_id IN ids)
+WITH p, e
+MATCH (h:Method|Dataset|Benchmark|Task|Metric|Paper {id: e.head_id})
+WITH p, e, h
+MATCH (t:Method|Dataset|Benchmark|Task|Metric|Paper {id: e.tail_id})
 RETURN e.polarity AS polarity, e.type AS type, h.name AS head, t.name AS tail, p.title AS paper, p.year AS year, e.sentences AS sentences
 ORDER BY polarity, type, head, tail, paper
 LIMIT $limit

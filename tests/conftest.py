@@ -29,9 +29,9 @@ settings.load_profile("kgbuild")
 
 @pytest.fixture(scope="session")
 def sample_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundled sample, built with rules alone; tests only read it."""
+    """The bundled sample, built as a user builds it; tests only read it."""
     folder = tmp_path_factory.mktemp("sample") / "workspace"
-    pipeline.build(sample(), folder, model="rules")
+    pipeline.build(sample(), folder)
     return folder
 
 

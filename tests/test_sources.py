@@ -681,4 +681,5 @@ def test_merging_does_not_depend_on_order_and_is_stable(data: st.DataObject, pap
     assert ids == sorted(set(ids))
     assert {p.abstract for p in merged} <= {p.abstract for p in papers}
     known = {p.id for p in papers if not p.id.startswith("title:")}
-    assert {p.id for p in merged if not p.id.startswith("title:")} <= known
+    # an id that two different papers claim gets a hash of the abstract
+    assert {re.sub(r"-[0-9a-f]{8}$", "", p.id) for p in merged if not p.id.startswith("title:")} <= known

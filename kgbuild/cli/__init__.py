@@ -5,6 +5,8 @@ Exit codes: 0 all was read, 3 done but something was quarantined, 1 nothing done
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import Any
 
 import click
@@ -19,6 +21,10 @@ class _Commands(click.Group):
     """Turns errors raised on purpose into one line and exit code 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            # names and sentences hold any character, also where the console's own encoding has few
+            if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() != "utf-8":
+                stream.reconfigure(encoding="utf-8")
         try:
             return super().invoke(ctx)
         except KGError as e:

@@ -87,6 +87,8 @@ def extract(files: tuple[str, ...], target: str, model: str, form: str) -> None:
     if not papers:
         raise SourceError(f"no paper could be read: {'; '.join(f'{r.source}: {r.reason}' for r in rejects[:3])}")
     counts = {"papers": len(papers), "quarantined": len(rejects), "entities": 0, "relations": 0, "results": 0}
+    if target != "-" and not Path(target).absolute().parent.is_dir():
+        raise SourceError(f"cannot write {target}: there is no such folder")
     with progress_bars() as progress, click.open_file(target, "w", encoding="utf-8", atomic=target != "-") as out:
         for done, (paper, extraction) in enumerate(nlp.extract(nlp.load(model), papers), 1):
             record = to_record(paper, extraction)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,9 @@ from rich.table import Table
 Row = Mapping[str, Any]
 
 err = Console(stderr=True)
+
+_FIGURE = re.compile(r"[+-]\d+(?:\.\d+)?\s?[%x]?")
+"""A signed figure, which a spreadsheet may well take for a number."""
 
 PIPE_WIDTH = 160
 """Columns of a table that goes to no terminal."""
@@ -58,7 +62,7 @@ def print_rows(rows: Sequence[Row], form: str, columns: Sequence[str] | None = N
             table.add_row(*(_cell(row.get(name)) for name in names))
         # a pipe has no width of its own; eighty columns would break every sentence into words
         width = None if sys.stdout.isatty() else PIPE_WIDTH
-        Console(highlight=False, markup=False, width=width).print(table)
+        Console(highlight=False, markup=False, emoji=False, width=width).print(table)
 
 
 def print_figures(figures: Row, form: str) -> None:
@@ -75,10 +79,15 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.4g}"
-    return ", ".join(map(_cell, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return ", ".join(map(_cell, value))
+    # a text from a paper moves no cursor and sets no colour
+    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in str(value))
 
 
 def _safe(value: Any) -> Any:
     """A cell that no spreadsheet takes for a formula."""
     text = "; ".join(map(str, value)) if isinstance(value, list) else value
-    return f"'{text}" if isinstance(text, str) and text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    if isinstance(text, str) and text[:1] in ("=", "+", "-", "@", "\t", "\r") and not _FIGURE.fullmatch(text):
+        return f"'{text}"
+    return text

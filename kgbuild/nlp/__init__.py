@@ -15,26 +15,29 @@ from spacy.tokens import Doc
 
 from kgbuild.errors import ModelError
 from kgbuild.nlp import components as components  # registers the factories
+from kgbuild.nlp import model as _model  # noqa: F401 - registers its factory
 from kgbuild.nlp.rows import Row
 from kgbuild.nlp.text import make_tokenizer
 from kgbuild.records import Extraction, Mention, Paper, from_json
 
-MODELS = ("rules",)
-"""Names that :func:`load` knows, best first."""
+MODELS = ("default", "rules")
+"""Names that :func:`load` knows: the trained tagger mended by rules and lexicon, and these alone."""
 
 
-def load(model: str | None = "default", *, lexicon: Iterable[str | Path] = ()) -> Language:
-    """The extraction pipeline. ``default`` is the best there is; ``rules`` is lexicon and rules alone.
+def load(model: str = "default", *, lexicon: Iterable[str | Path] = ()) -> Language:
+    """The extraction pipeline. ``rules`` is lexicon and rules alone; ``default`` has the trained tagger as well.
 
     ``lexicon`` names further lexicon files; their rows replace packaged ones of the same id.
-    Raises ModelError for an unknown name and RuleError for a malformed file.
+    Raises ModelError for an unknown name or a missing model, and RuleError for a malformed file.
     """
-    if model not in (None, "default", *MODELS):
-        raise ModelError(f"no model {model!r}; there is {', '.join(('default', *MODELS))}")
+    if model not in MODELS:
+        raise ModelError(f"no model {model!r}; there is {', '.join(MODELS)}")
     nlp = spacy.blank("en")
     nlp.tokenizer = make_tokenizer(nlp.vocab)
     nlp.add_pipe("kg_sentences")
     nlp.add_pipe("kg_abbreviations")
+    if model == "default":
+        nlp.add_pipe("kg_model")
     nlp.add_pipe("kg_lexicon").use(components.lexicon_rows(lexicon))  # type: ignore[attr-defined]
     nlp.add_pipe("kg_patterns")
     nlp.add_pipe("kg_mentions")

@@ -32,7 +32,7 @@ from spacy.tokens import Doc, Span, SpanGroup
 
 from kgbuild.nlp import figures, gazetteer, relations, rules
 from kgbuild.nlp.abbreviations import abbreviations
-from kgbuild.nlp.mentions import Candidate, defined, group, resolve, settle, spread
+from kgbuild.nlp.mentions import MODEL, Candidate, defined, group, resolve, settle, spread, trust
 from kgbuild.nlp.rows import Row, read_rows
 from kgbuild.nlp.text import sentence_starts, words
 from kgbuild.resources import resource
@@ -183,7 +183,9 @@ def mentions(doc: Doc) -> Doc:
     title = text.find("\n")
     found = [c for c in proposed(doc) if not c.start <= title < c.end]
     pairs = doc._.kg_abbreviations
-    kept = spread(text, resolve(settle(text, found, pairs)))
+    model = [c for c in found if c.source == MODEL]
+    rules = [c for c in found if c.source != MODEL]
+    kept = spread(text, trust(text, model, rules, pairs) if model else resolve(settle(text, rules, pairs)))
     ents = []
     for c, entity in zip(kept, group(text, kept, pairs), strict=True):
         span = doc.char_span(c.start, c.end, label=c.label, kb_id=c.lexicon, span_id=c.source, alignment_mode="expand")

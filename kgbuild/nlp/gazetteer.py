@@ -76,7 +76,12 @@ class Lexicon:
 
 
 def _written_so(surface: str, name: str, row: Row) -> bool:
-    """Whether the case of the surface is that of the name: asked of capitals, short names and rows with ``case``."""
+    """Whether the case of the surface is that of the name: asked of capitals, short names and rows with ``case``.
+
+    A surface that holds one bracket of a pair is none: "(SGD) data set" is no "SGD dataset".
+    """
+    if surface.count("(") != surface.count(")"):
+        return False
     if name == name.lower() or not (row.get("case") or name.isupper() or len(name) <= 4):
         return True
     return _letters(surface) == _letters(name)

@@ -16,10 +16,10 @@ from pathlib import Path
 from kgbuild.errors import SourceError
 from kgbuild.records import Paper
 from kgbuild.sources import jsonl, page
-from kgbuild.sources.identity import merge
+from kgbuild.sources.identity import fold_title, known_id, merge
 from kgbuild.sources.lines import MAX_LINE, Line, Parser, open_lines
 
-__all__ = ["Rejected", "merge", "read"]
+__all__ = ["Rejected", "fold_title", "known_id", "merge", "read"]
 
 _HEAD_LINES, _HEAD_SIZE = 400, 1 << 16
 """What of a file is looked at to tell its format: lines, and characters."""
@@ -44,6 +44,8 @@ def read(paths: Iterable[str | Path], on_reject: Callable[[Rejected], None] | No
     ``-`` is standard input. ``on_reject`` is called for every record, or file, that cannot be read, and reading goes
     on; without it the first one raises SourceError.
     """
+    if isinstance(paths, str):
+        raise SourceError(f"give a list of paths, not the text {paths!r}")
     for path in paths:
         yield from _read_file(path, on_reject or _refuse)
 

@@ -40,6 +40,13 @@ def fold_title(title: str) -> str:
     return folded or " ".join(title.casefold().split())
 
 
+_KNOWN = ("arxiv:", "doi:", "acl:")
+"""Schemes whose ids name one paper everywhere."""
+
+_RESERVED = ("method:", "dataset:", "benchmark:", "task:", "metric:", "author:", "venue:", "r:", "e:", "x:")
+"""What the ids of other nodes begin with."""
+
+
 def known_id(text: str) -> str | None:
     """The arXiv, DOI or ACL id that an id or address names, in one spelling; null where it names none.
 
@@ -66,7 +73,9 @@ def paper_id(title: str, *, given: str | None = None, arxiv_id: str | None = Non
         if text and (known := known_id(text)):
             return known
     if given and given.strip() and not given.strip().startswith("title:"):
-        return _ascii(given.strip())
+        text = given.strip()
+        # no paper may go by the id of another kind of node
+        return _ascii(f"paper:{text}" if text.startswith(_RESERVED) else text)
     return (known_id(url) if url else None) or f"title:{_sha1(fold_title(title))[:16]}"
 
 
@@ -90,14 +99,19 @@ def merge(papers: Iterable[Paper]) -> list[Paper]:
     by_id: dict[str, int] = {}
     by_title: defaultdict[str, list[int]] = defaultdict(list)
     for i, paper in enumerate(copies):
-        if not paper.id.startswith("title:"):
+        if paper.id.startswith(_KNOWN):
             parent[root(i)] = root(by_id.setdefault(paper.id, i))
+        elif not paper.id.startswith("title:"):
+            # a number of a row is an id in many a file: it joins only what is alike
+            first = by_id.setdefault(paper.id, i)
+            if fold_title(copies[first].title) == fold_title(paper.title) or _alike(_words(copies[first].abstract), _words(paper.abstract)):
+                parent[root(i)] = root(first)
         by_title[fold_title(paper.title)].append(i)
     for group in by_title.values():
         words = {i: _words(copies[i].abstract) for i in group} if len(group) > 1 else {}
         for n, i in enumerate(group):
             for j in group[:n]:
-                if root(i) != root(j) and _alike(words[i], words[j]):
+                if root(i) != root(j) and not _rivals(copies[i].id, copies[j].id) and _alike(words[i], words[j]):
                     parent[root(i)] = root(j)
     groups: defaultdict[int, list[Paper]] = defaultdict(list)
     for i, paper in enumerate(copies):
@@ -126,6 +140,11 @@ def _distinct_ids(papers: Iterable[Paper]) -> list[Paper]:
     plain = [replace(p, id=paper_id(p.title)) if p.id.startswith("title:") else p for p in papers]
     count = Counter(p.id for p in plain)
     return [replace(p, id=f"{p.id}-{_sha1(p.abstract)[:8]}") if count[p.id] > 1 else p for p in plain]
+
+
+def _rivals(one: str, two: str) -> bool:
+    """Whether two ids of one scheme name different papers."""
+    return one != two and any(one.startswith(scheme) and two.startswith(scheme) for scheme in _KNOWN)
 
 
 def _words(abstract: str) -> frozenset[str]:

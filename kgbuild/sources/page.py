@@ -44,10 +44,10 @@ _LONGEST_ABSTRACT = 2000
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _CUT_META = "the page ends within the authors and the date of a record, which was kept without what is missing"
-_COUNT = r"\d+(?:,\d{3})*(?:\.\d+)?k?"
+_COUNT = r"\d{1,7}(?:,\d{3}){0,2}(?:\.\d{1,3})?k?"
 _DATE = rf"(?P<date>(?P<month>(?:{'|'.join(_MONTHS)})[a-z]*)\.? (?P<day>\d{{1,2}})(?:, (?P<year>\d{{4}}))?)(?:\s+(?P<upvotes>{_COUNT}))?"
 _DATE_LINE = re.compile(rf"(?:[·•]\s*)?{_DATE}", re.IGNORECASE)
-_AUTHORS_LINE = re.compile(rf"(?P<bullet>[·•]\s*)?(?P<authors>\d+) authors?(?:\s*[·•]\s*{_DATE})?", re.IGNORECASE)
+_AUTHORS_LINE = re.compile(rf"(?P<bullet>[·•]\s*)?(?P<authors>\d{{1,5}}) authors?(?:\s*[·•]\s*{_DATE})?", re.IGNORECASE)
 _CUT_AUTHORS = re.compile(r"[·•]\s*\d+\s*[a-z]*")
 _CUT_DATE = re.compile(r"[A-Z][a-z]{0,8}\.?(?: \d{0,2}(?:,(?: \d{0,3})?)?)?")
 _TWICE = re.compile(r"(?P<name>\S.{0,80}) (?P=name)")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import filelock
+
+from kgbuild.schema import load_schema
 from kgbuild.stores import Store, embedded
+from kgbuild.tables import GraphTables
 from kgbuild.workspace import Workspace
 
 
@@ -13,10 +17,17 @@ def open_embedded(workspace: Workspace) -> Store:
     that a kill left behind is brought up by the next one who asks.
     """
     path, mark = workspace.folder / "embedded.kgl", workspace.folder / "embedded.graph"
-    current = workspace.manifest()["graph"]
+    current: str = workspace.manifest()["graph"]
     store = embedded(path)
-    if not (path.exists() and mark.exists() and mark.read_text(encoding="utf-8") == current):
-        mark.unlink(missing_ok=True)
-        store.sync(workspace.tables())
-        mark.write_text(current, encoding="utf-8")
+
+    def is_current() -> bool:
+        return path.exists() and mark.exists() and mark.read_text(encoding="utf-8") == current
+
+    if not is_current():
+        # readers that come at the same time wait for the first to bring the store up
+        with filelock.FileLock(workspace.folder / ".embedded.lock"):
+            if not is_current():
+                mark.unlink(missing_ok=True)
+                store.sync(GraphTables(workspace.folder / current, load_schema()))
+                mark.write_text(current, encoding="utf-8")
     return store

@@ -1,0 +1,425 @@
+"""The compact mention tagger at run time: onnxruntime, tokenizers and numpy, nothing else.
+
+A text (title, newline, abstract) is cut into words, the words into subwords; the encoder, an int8 ONNX graph,
+gives every word a score per tag, and a linear-chain CRF over the tags (BIOES) turns the scores into spans.
+One text is one run of the graph: no record can depend on another.
+
+    tagger = Tagger.load({name: (folder / name).read_bytes() for name in FILES})
+    for start, end, label, confidence in tagger.predict(text): ...
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+FILES = ("config.json", "model.onnx", "tokenizer.json")
+"""What a model folder holds."""
+
+WORD = re.compile(r"[^\W_]+|\S")
+"""A word is a run of letters and digits, or one other character that is no space."""
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+FEATURES = (
+    "lower",
+    "initial capital",
+    "capitals",
+    "capitals and plural s",
+    "mixed case",
+    "one capital",
+    "letters and digits",
+    "digits",
+    "symbol",
+    "in title",
+    "starts a sentence",
+    "glued to the word before",
+    "glued to the word after",
+    "in brackets",
+    "twice in the text",
+    "more than twice in the text",
+    "in title and abstract",
+    "elsewhere in lower case",
+    "after a backslash",
+    "title has headline capitals",
+)
+"""What the uncased subwords do not show; one 0/1 value a word each, in this order."""
+
+CLS, SEP = 101, 102
+MARGIN = 64
+"""Subwords of context that a window shares with its neighbour at the least, at both ends."""
+
+
+class Word(NamedTuple):
+    start: int
+    end: int
+    text: str
+
+
+class Mention(NamedTuple):
+    """A span of the text (code points, end exclusive), its label and the probability that it is right."""
+
+    start: int
+    end: int
+    label: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Window:
+    """One run of the graph: the words from ``first`` on, of which those in ``keep`` are read out."""
+
+    first: int
+    keep: range
+    ids: Ints
+    features: Floats
+    heads: Ints
+    tails: Ints
+    same: Floats
+
+
+def split_words(text: str) -> list[Word]:
+    """The words of a text, in order, with code-point offsets."""
+    return [Word(m.start(), m.end(), m.group()) for m in WORD.finditer(text)]
+
+
+def word_features(text: str, words: Sequence[Word]) -> Floats:
+    """One row of ``FEATURES`` a word."""
+    out = np.zeros((len(words), len(FEATURES)), dtype=np.float32)
+    title_end = text.find("\n")
+    folded = [w.text.lower() for w in words]
+    counts = Counter(folded)
+    lower = {w.text for w in words if w.text.islower()}
+    in_title = {f for f, w in zip(folded, words, strict=True) if w.start < title_end}
+    in_body = {f for f, w in zip(folded, words, strict=True) if w.start >= title_end}
+    title = [w.text for w in words if w.start < title_end and len(w.text) > 3 and w.text.isalpha()]
+    headline = len(title) > 1 and 2 * sum(t[0].isupper() for t in title) > len(title)
+    depth = 0
+    for i, (word, fold) in enumerate(zip(words, folded, strict=True)):
+        start, end, token = word
+        row = out[i]
+        before = words[i - 1] if i else None
+        if not token[0].isalnum():
+            row[8] = 1
+        elif token.isdigit():
+            row[7] = 1
+        elif token.islower():
+            row[0] = 1
+        elif len(token) == 1:
+            row[5] = 1
+        elif token.isupper():
+            row[2] = 1
+        elif token[-1] == "s" and token[:-1].isupper():
+            row[3] = 1
+        elif token[0].isupper() and token[1:].islower():
+            row[1] = 1
+        else:
+            row[4] = 1
+        if token[0].isalnum() and not token.isalpha() and not token.isdigit():
+            row[6] = 1
+        if token == ")":
+            depth = max(0, depth - 1)
+        row[9] = start < title_end
+        row[10] = before is None or before.text in ".!?" or "\n" in text[before.end : start]
+        row[11] = before is not None and before.end == start
+        row[12] = i + 1 < len(words) and words[i + 1].start == end
+        row[13] = depth > 0
+        row[14] = counts[fold] == 2
+        row[15] = counts[fold] > 2
+        row[16] = fold in in_title and fold in in_body
+        row[17] = fold != token and fold in lower
+        row[18] = before is not None and before.text == "\\" and before.end == start
+        row[19] = headline and start < title_end
+        if token == "(":
+            depth += 1
+    return out
+
+
+def plan_windows(lengths: Sequence[int], limit: int) -> list[tuple[int, int, int, int]]:
+    """Windows over words that are ``lengths`` subwords long: (first, end, first kept, end kept).
+
+    The kept ranges follow one another without gap; every window holds at most ``limit`` subwords.
+    """
+    sums = np.concatenate(([0], np.cumsum(np.asarray(lengths, dtype=np.int64))))
+    n, total = len(lengths), int(sums[-1])
+    if total <= limit:
+        return [(0, n, 0, n)]
+    cuts, first = [], 0
+    while True:
+        end = max(first + 1, int(np.searchsorted(sums, sums[first] + limit, side="right")) - 1)
+        cuts.append((first, min(end, n)))
+        if end >= n:
+            break
+        first = max(first + 1, int(np.searchsorted(sums, sums[end] - 2 * MARGIN)))
+    out, kept = [], 0
+    for i, (first, end) in enumerate(cuts):
+        if i + 1 == len(cuts):
+            stop = n
+        else:
+            middle = (sums[end] + sums[cuts[i + 1][0]]) // 2
+            stop = min(end, max(kept, int(np.searchsorted(sums, middle))))
+        out.append((first, end, kept, stop))
+        kept = stop
+    return out
+
+
+def encode(tokenizer: Any, text: str, limit: int = 510) -> tuple[list[Word], list[Window]]:
+    """The words of a text that have subwords, and the windows that cover them."""
+    words = split_words(text)
+    if not words:
+        return [], []
+    encoding = tokenizer.encode([SURROGATE.sub("\ufffd", w.text) for w in words], is_pretokenized=True, add_special_tokens=False)
+    pieces: list[list[int]] = [[] for _ in words]
+    for piece, index in zip(encoding.ids, encoding.word_ids, strict=True):
+        pieces[index].append(piece)
+    features = word_features(text, words)
+    some = [i for i, p in enumerate(pieces) if p]
+    words, pieces = [words[i] for i in some], [pieces[i][:limit] for i in some]
+    features = features[some]
+    folded = [w.text.lower() for w in words]
+    windows = []
+    for first, end, kept, stop in plan_windows([len(p) for p in pieces], limit) if words else []:
+        inside = pieces[first:end]
+        sizes = np.array([len(p) for p in inside], dtype=np.int64)
+        heads = 1 + np.concatenate(([0], np.cumsum(sizes)[:-1]))
+        none = np.zeros((1, len(FEATURES)), dtype=np.float32)
+        _, kinds = np.unique(np.array(folded[first:end]), return_inverse=True)
+        same = (kinds[:, None] == kinds[None, :]).astype(np.float32)
+        windows.append(
+            Window(
+                first,
+                range(kept, stop),
+                np.array([CLS, *(i for p in inside for i in p), SEP], dtype=np.int64),
+                np.concatenate((none, np.repeat(features[first:end], sizes, axis=0), none)),
+                heads,
+                heads + sizes - 1,
+                same / same.sum(1, keepdims=True),
+            )
+        )
+    return words, windows
+
+
+def tag_names(labels: Sequence[str]) -> list[str]:
+    """O, then B, I, E and S of every label."""
+    return ["O", *(f"{p}-{label}" for label in labels for p in "BIES")]
+
+
+def legal(labels: Sequence[str]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """What BIOES allows: tag after tag, first tag, last tag."""
+    tags = tag_names(labels)
+    opens = np.array([t[0] in "OBS" for t in tags])
+    closes = np.array([t[0] in "OES" for t in tags])
+    pairs = closes[:, None] & opens[None, :]
+    for i, a in enumerate(tags):
+        for j, b in enumerate(tags):
+            if a[0] in "BI" and b[0] in "IE" and a[2:] == b[2:]:
+                pairs[i, j] = True
+    return pairs, opens, closes
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """Log scores of tag after tag, of the first and of the last tag; -inf where BIOES forbids it."""
+
+    pairs: Floats
+    first: Floats
+    last: Floats
+
+
+class Lattice:
+    """Forward and backward sums over all legal tag sequences: the probability of any span."""
+
+    def __init__(self, scores: Floats, transitions: Transitions) -> None:
+        n, size = scores.shape
+        wide = scores.astype(np.float64)
+        self._local = np.exp(wide - wide.max(1, keepdims=True))
+        self._pairs = np.exp(transitions.pairs.astype(np.float64))
+        self._forward = np.zeros((n, size))
+        self._backward = np.zeros((n, size))
+        self._norm = np.ones(n)
+        row = np.exp(transitions.first.astype(np.float64)) * self._local[0]
+        for t in range(n):
+            if t:
+                row = (row @ self._pairs) * self._local[t]
+            self._norm[t] = row.sum()
+            row = row / self._norm[t]
+            self._forward[t] = row
+        back = np.exp(transitions.last.astype(np.float64))
+        self._whole = float(self._forward[-1] @ back)
+        self._backward[-1] = back
+        for t in range(n - 1, 0, -1):
+            back = (self._pairs @ (self._local[t] * back)) / self._norm[t]
+            self._backward[t - 1] = back
+
+    def span(self, first: int, last: int, label: int) -> float:
+        """The probability that words ``first`` to ``last`` are exactly one mention of label number ``label``."""
+        b, i, e, s = (1 + 4 * label + k for k in range(4))
+        if first == last:
+            return float(self._forward[first, s] * self._backward[first, s] / self._whole)
+        value, tag = self._forward[first, b], b
+        for t in range(first + 1, last + 1):
+            after = e if t == last else i
+            value = value * self._pairs[tag, after] * self._local[t, after] / self._norm[t]
+            tag = after
+        return float(value * self._backward[last, e] / self._whole)
+
+    def likely(self, labels: int, least: float, longest: int) -> Iterator[tuple[int, int]]:
+        """Spans, as (first word, last word), that under some label may be at least this probable."""
+        tags = self._forward * self._backward / self._whole
+        for label in range(labels):
+            b, i, e, s = (1 + 4 * label + k for k in range(4))
+            yield from ((int(t), int(t)) for t in np.flatnonzero(tags[:, s] >= least))
+            for first in np.flatnonzero(tags[:, b] >= least):
+                for last in range(int(first) + 1, min(len(tags), int(first) + longest)):
+                    if tags[last, e] >= least and self.span(int(first), last, label) >= least:
+                        yield int(first), last
+                    if tags[last, i] < least:
+                        break
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How spans are chosen once the tagger has spoken; measured, see README.md."""
+
+    keep: tuple[float, ...]
+    """For each label: a surface is marked when the mean probability over its free occurrences reaches this."""
+    seed: float = 0.2
+    """A surface is weighed when one of its occurrences is at least this probable."""
+    longest: int = 16
+    """Words that a mention may have."""
+
+
+def decode(text: str, words: Sequence[Word], scores: Floats, transitions: Transitions, labels: Sequence[str], rules: Decoding) -> list[Mention]:
+    """The mentions of one text.
+
+    A surface means one thing in one text and is marked wherever it stands as a whole word (so the guidelines), unless
+    it stands inside a longer mention. So the choice is made for each surface, by the mean of what the tagger says of
+    its occurrences: surfaces in the order of that mean, each taking what is still free.
+    """
+    if not len(scores):
+        return []
+    lattice = Lattice(scores, transitions)
+    starts: dict[str, list[int]] = {}
+    for i, word in enumerate(words):
+        starts.setdefault(word.text, []).append(i)
+    chance: dict[tuple[int, int], npt.NDArray[np.float64]] = {}
+    groups: dict[str, list[tuple[int, int]]] = {}
+    for a, b in sorted(set(lattice.likely(len(labels), rules.seed, rules.longest))):
+        surface = text[words[a].start : words[b].end]
+        if surface in groups:
+            continue
+        places = {(a, b)}
+        for i in starts[words[a].text]:
+            j = i + b - a
+            if j < len(words) and text[words[i].start : words[j].end] == surface and whole(text, words[i].start, words[j].end):
+                places.add((i, j))
+        groups[surface] = sorted(places)
+        for i, j in places:
+            chance[i, j] = np.array([lattice.span(i, j, label) for label in range(len(labels))])
+    taken = [False] * len(words)
+    keys: dict[str, tuple[float, int, str, int]] = {}
+    changed = set(groups)
+    out: list[Mention] = []
+    while True:
+        for surface in changed:
+            groups[surface] = free = [(i, j) for i, j in groups[surface] if not any(taken[i : j + 1])]
+            keys.pop(surface, None)
+            if free:
+                mean = np.mean([chance[p] for p in free], axis=0)
+                label = int(mean.argmax())
+                if mean[label] >= rules.keep[label]:
+                    keys[surface] = (float(mean[label]), len(surface), surface, label)
+        if not keys:
+            break
+        mean_of_best, _, best, label = max(keys.values())
+        del keys[best]
+        touched: set[int] = set()
+        for i, j in groups.pop(best):
+            if not any(taken[i : j + 1]):
+                taken[i : j + 1] = [True] * (j + 1 - i)
+                touched.update(range(i, j + 1))
+                confidence = 0.5 * (float(chance[i, j][label]) + mean_of_best)
+                out.append(Mention(words[i].start, words[j].end, labels[label], min(1.0, confidence)))
+        changed = {s for s, places in groups.items() if any(not touched.isdisjoint(range(i, j + 1)) for i, j in places)}
+    return sorted(out)
+
+
+def whole(text: str, start: int, end: int) -> bool:
+    """Whether the stretch is not part of a longer run of word characters."""
+    left = start > 0 and (text[start - 1].isalnum() or text[start - 1] == "_") and (text[start].isalnum() or text[start] == "_")
+    right = end < len(text) and (text[end].isalnum() or text[end] == "_") and (text[end - 1].isalnum() or text[end - 1] == "_")
+    return not left and not right
+
+
+class Tagger:
+    """A loaded model folder: ``model.onnx``, ``tokenizer.json`` and ``config.json``."""
+
+    def __init__(self, session: Any, tokenizer: Any, config: dict[str, Any]) -> None:
+        self.labels: tuple[str, ...] = tuple(config["labels"])
+        self.config = config
+        self._session = session
+        self._tokenizer = tokenizer
+        self._limit = int(config["subwords"])
+        curve = config["calibration"]
+        self._stated, self._true = np.array(curve["stated"], dtype=np.float64), np.array(curve["true"], dtype=np.float64)
+        self._rules = Decoding(**{**config["decoding"], "keep": tuple(config["decoding"]["keep"])})
+        if tuple(config["features"]) != FEATURES:
+            raise ValueError("the model was trained on other word features than this code computes")
+        pairs, first, last = (np.array(config["transitions"][k], dtype=np.float32) for k in ("pairs", "first", "last"))
+        may_follow, may_open, may_close = legal(self.labels)
+        never = np.float32(-np.inf)
+        self._transitions = Transitions(np.where(may_follow, pairs, never), np.where(may_open, first, never), np.where(may_close, last, never))
+
+    @classmethod
+    def load(cls, files: Mapping[str, bytes], threads: int = 1) -> Tagger:
+        """From the contents of ``FILES``; ``threads`` is what one run of the graph may use."""
+        import onnxruntime
+        import tokenizers
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        # the graph is written fused where that pays; the next level's SkipLayerNormalization is slower (39 against 32 ms a text)
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        session = onnxruntime.InferenceSession(files["model.onnx"], options, providers=["CPUExecutionProvider"])
+        tokenizer = tokenizers.Tokenizer.from_str(files["tokenizer.json"].decode("utf-8"))
+        return cls(session, tokenizer, json.loads(files["config.json"]))
+
+    def encode(self, text: str) -> tuple[list[Word], Floats, Floats]:
+        """The words of a text, their tag scores, and the encoder's last state at each (384 values a word)."""
+        words, windows = encode(self._tokenizer, text, self._limit)
+        scores, states = [], []
+        for w in windows:
+            feed = {"ids": w.ids[None], "features": w.features[None], "heads": w.heads, "tails": w.tails, "same": w.same}
+            score, state = self._session.run(["scores", "hidden"], feed)
+            kept = slice(w.keep.start - w.first, w.keep.stop - w.first)
+            scores.append(score[kept])
+            states.append(state[kept])
+        if not windows:
+            tags = len(tag_names(self.labels))
+            return [], np.zeros((0, tags), dtype=np.float32), np.zeros((0, 0), dtype=np.float32)
+        return words, np.concatenate(scores), np.concatenate(states)
+
+    def predict(self, text: str) -> list[Mention]:
+        """The mentions of a text, in order, none overlapping; offsets are code points of ``text`` as given."""
+        words, scores, _ = self.encode(text)
+        return self.decode(text, words, scores)
+
+    def _calibrated(self, mention: Mention) -> Mention:
+        return mention._replace(confidence=float(np.interp(mention.confidence, self._stated, self._true)))
+
+    def decode(self, text: str, words: Sequence[Word], scores: Floats, rules: Decoding | None = None) -> list[Mention]:
+        """The mentions that the tag scores of ``encode`` amount to."""
+        found = decode(text, words, scores, self._transitions, self.labels, rules or self._rules)
+        return [self._calibrated(m) for m in found]

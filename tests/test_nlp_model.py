@@ -1,0 +1,105 @@
+"""The trained tagger inside the pipeline: sound on any text, mended by the lexicon, and it travels with the pipeline."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kgbuild import nlp
+from kgbuild.errors import ModelError
+from kgbuild.nlp.mentions import MODEL, Candidate, trust
+from kgbuild.nlp.model import PACKAGED, read_model
+from kgbuild.nlp.tagger import Tagger
+from kgbuild.records import Paper
+
+LANGUAGE = nlp.load()
+TAGGER = Tagger.load(read_model(PACKAGED))
+TEXT = "Weaving attention for translation\nWe present LoomNet, a network that extends Transformer. On the WMT14 dataset it reaches 29.1 BLEU."
+
+
+def found(text: str) -> dict[str, str]:
+    return {e.text: e.label_ for e in LANGUAGE(text).ents}
+
+
+def test_names_never_seen_are_found_and_typed():
+    names = found(TEXT)
+    assert {"LoomNet": "Method", "Transformer": "Method", "WMT14": "Dataset", "BLEU": "Metric"}.items() <= names.items()
+
+
+def test_a_mention_keeps_who_agrees_and_which_lexicon_row_it_names():
+    (wmt,) = (e for e in LANGUAGE(TEXT).ents if e.text == "WMT14")
+    assert MODEL in wmt._.kg_source.split("+")
+    assert len(wmt._.kg_source.split("+")) > 1
+    assert wmt.kb_id_ == "dataset:wmt14"
+    assert 0 < wmt._.kg_confidence <= 1
+
+
+def test_weights_are_small_enough_to_ship():
+    assert sum(len(data) for data in read_model(PACKAGED).values()) < 30e6
+
+
+def test_the_model_travels_with_the_pipeline(tmp_path: Path):
+    paper = Paper(id="x", title=TEXT.split("\n")[0], abstract=TEXT.split("\n")[1])
+    expected = list(nlp.extract(LANGUAGE, [paper]))
+    assert list(nlp.extract(nlp.load().from_bytes(LANGUAGE.to_bytes()), [paper])) == expected
+    LANGUAGE.to_disk(tmp_path / "pipeline")
+    assert list(nlp.extract(nlp.load().from_disk(tmp_path / "pipeline"), [paper])) == expected
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path):
+    with pytest.raises(ModelError, match="holds no model"):
+        read_model(tmp_path)
+    with pytest.raises(ModelError, match="there is default, rules"):
+        nlp.load("none")
+
+
+@given(st.text(max_size=200))
+def test_any_text_gives_sound_spans(text: str):
+    last = 0
+    for m in TAGGER.predict(text):
+        assert last <= m.start < m.end <= len(text)
+        assert text[m.start : m.end].strip() == text[m.start : m.end]
+        assert 0 <= m.confidence <= 1
+        last = m.end
+
+
+@pytest.mark.parametrize("text", ["", "\n", "\x00", "🤖" * 50, "BERT " * 4000, "שלום BERT", "a\r\nb BERT on SQuAD", "\ud800 BERT"])
+def test_odd_texts(text: str):
+    assert TAGGER.predict(text) == TAGGER.predict(text)
+
+
+def test_a_long_text_is_read_to_its_end():
+    assert TAGGER.predict("We go on and on. " * 300 + "We present LoomNet, which extends BERT.")[-1].start > 5000
+
+
+def test_a_record_does_not_depend_on_its_neighbours():
+    papers = [Paper(id=str(n), title=f"Study {n} of BERT", abstract=f"We test BERT on SQuAD {n} times." * (n % 5 + 1)) for n in range(12)]
+    alone = [x for p in papers for _, x in nlp.extract(LANGUAGE, [p])]
+    assert [x for _, x in nlp.extract(LANGUAGE, papers, batch_size=5)] == alone
+    assert [x for _, x in nlp.extract(LANGUAGE, papers[::-1])] == alone[::-1]
+
+
+def candidate(start: int, end: int, label: str, source: str, confidence: float, lexicon: str = "") -> Candidate:
+    return Candidate(start, end, label, source, confidence, lexicon)
+
+
+def test_the_lexicon_names_relabels_and_adds_and_a_pattern_only_agrees():
+    model = [candidate(0, 4, "Method", MODEL, 0.9), candidate(10, 15, "Method", MODEL, 0.6)]
+    rules = [
+        candidate(0, 4, "Method", "method:bert", 0.9, "method:bert"),
+        candidate(0, 4, "Method", "name-shape", 0.8),
+        candidate(10, 15, "Dataset", "dataset:squad", 0.95, "dataset:squad"),
+        candidate(20, 24, "Dataset", "dataset:coco", 0.95, "dataset:coco"),
+        candidate(30, 34, "Method", "name-shape", 0.99),
+        candidate(12, 24, "Task", "task:x", 0.99, "task:x"),
+    ]
+    bert, squad, coco = trust("." * 40, model, rules, [])
+    assert (bert.label, bert.lexicon, bert.source) == ("Method", "method:bert", "model+method:bert+name-shape")
+    assert (squad.label, squad.lexicon) == ("Dataset", "dataset:squad")
+    assert (coco.start, coco.source) == (20, "dataset:coco")
+
+
+def test_a_short_form_that_the_text_defines_is_what_the_text_says():
+    names = {e.text: (e.label_, e.kb_id_) for e in LANGUAGE("Slots\nWe train on the Schema-Guided Dialogue (SGD) dataset. On SGD it is better than T5.").ents}
+    assert names["SGD"][0] == names["Schema-Guided Dialogue"][0] == "Dataset"

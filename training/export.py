@@ -1,0 +1,142 @@
+"""Writes a trained tagger as one ONNX graph, int8 by default, and the small files that go with it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+Array = npt.NDArray[Any]
+MS = "com.microsoft"
+EPSILON = 1e-12
+
+
+class Graph:
+    """Nodes and weights of one graph in the making; every method adds a node and returns its output's name."""
+
+    def __init__(self, int8: bool, weight_max: int) -> None:
+        self.int8 = int8
+        self.weight_max = weight_max
+        self.nodes: list[onnx.NodeProto] = []
+        self.weights: list[onnx.TensorProto] = []
+
+    def weight(self, name: str, value: Array) -> str:
+        self.weights.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        return name
+
+    def node(self, op: str, inputs: Sequence[str], output: str, domain: str = "", **attributes: Any) -> str:
+        self.nodes.append(helper.make_node(op, list(inputs), [output], name=output, domain=domain, **attributes))
+        return output
+
+    def quantised(self, table: Array, axis: int) -> tuple[Array, Array]:
+        """Symmetric int8 and its scales, one for each index that is not of ``axis``."""
+        scale = np.maximum(np.abs(table).max(axis=axis), 1e-8) / self.weight_max
+        shape = np.expand_dims(scale, axis)
+        return np.clip(np.rint(table / shape), -self.weight_max, self.weight_max).astype(np.int8), scale.astype(np.float32)
+
+    def embed(self, name: str, table: Array, ids: str) -> str:
+        """Rows of a table; int8 with one scale a row."""
+        if not self.int8:
+            return self.node("Gather", [self.weight(name, table), ids], f"{name}.rows")
+        scale = np.maximum(np.abs(table).max(axis=1, keepdims=True), 1e-8) / 127
+        rows = np.clip(np.rint(table / scale), -127, 127).astype(np.int8)
+        whole = self.node("Gather", [self.weight(name, rows), ids], f"{name}.int8")
+        wide = self.node("Cast", [whole], f"{name}.wide", to=TensorProto.FLOAT)
+        scales = self.node("Gather", [self.weight(f"{name}.scale", scale.astype(np.float32)), ids], f"{name}.scales")
+        return self.node("Mul", [wide, scales], f"{name}.rows")
+
+    def linear(self, name: str, x: str, weight: Array, bias: Array, int8: bool = True) -> str:
+        """x @ weight.T + bias; int8 with one scale an output column and one for the input of this run."""
+        b = self.weight(f"{name}.bias", bias)
+        if not (self.int8 and int8):
+            product = self.node("MatMul", [x, self.weight(f"{name}.weight", weight.T)], f"{name}.product")
+            return self.node("Add", [product, b], name)
+        whole, scale = self.quantised(weight.T, 0)
+        w, s = self.weight(f"{name}.weight", whole), self.weight(f"{name}.scale", scale)
+        zero = self.weight(f"{name}.zero", np.zeros(scale.shape, dtype=np.int8))
+        return self.node("DynamicQuantizeMatMul", [x, w, s, zero, b], name, MS)
+
+
+def build(state: Mapping[str, Array], layers: int = 6, heads: int = 12, int8: bool = True, weight_max: int = 127, keep: Sequence[str] = ()) -> onnx.ModelProto:
+    """The graph of one window: subword ids and word features in, a score for each word and tag out.
+
+    ``hidden`` is the encoder's last state at each word's first subword, for whatever else wants to use it.
+    ``keep`` names linear layers that stay in float. ``weight_max`` 63 avoids saturation on processors without VNNI.
+    """
+    g = Graph(int8, weight_max)
+    w = {k: np.asarray(v, dtype=np.float32) for k, v in state.items()}
+    width = w["encoder.norm.weight"].shape[0]
+    e = "encoder."
+    rows = g.embed("word", w[e + "word.weight"], "ids")
+    size = g.node("Shape", ["ids"], "size", start=1, end=2)
+    zero = g.weight("zero", np.zeros(1, dtype=np.int64))
+    places = g.node("Slice", [g.weight("place", w[e + "pos.weight"]), zero, size], "places")
+    shapes = g.node("MatMul", ["features", g.weight("shape", w[e + "shape.weight"].T)], "shapes")
+    x = g.node("Add", [g.node("Add", [rows, places], "placed"), shapes], "shaped")
+    x = g.node(
+        "LayerNormalization",
+        [x, g.weight("norm.weight", w[e + "norm.weight"]), g.weight("norm.bias", w[e + "norm.bias"])],
+        "norm",
+        axis=-1,
+        epsilon=EPSILON,
+    )
+    for i in range(layers):
+        p = f"{e}layers.{i}."
+
+        def linear(name: str, value: str) -> str:
+            return g.linear(f"{i}.{name}", value, w[f"{p}{name}.weight"], w[f"{p}{name}.bias"], f"{i}.{name}" not in keep)  # noqa: B023
+
+        def norm(name: str, value: str, skip: str) -> str:
+            scale, shift = g.weight(f"{i}.{name}.weight", w[f"{p}{name}.weight"]), g.weight(f"{i}.{name}.bias", w[f"{p}{name}.bias"])  # noqa: B023
+            total = g.node("Add", [value, skip], f"{i}.{name}.sum")  # noqa: B023
+            return g.node("LayerNormalization", [total, scale, shift], f"{i}.{name}", axis=-1, epsilon=EPSILON)  # noqa: B023
+
+        packed = linear("qkv", x)
+        parts = [f"{i}.{n}" for n in ("query", "key", "value")]
+        g.nodes.append(helper.make_node("Split", [packed], parts, name=f"{i}.split", axis=2, num_outputs=3))
+        mixed = g.node("MultiHeadAttention", parts, f"{i}.mixed", MS, num_heads=heads)
+        x = norm("norm1", x, linear("out", mixed))
+        up = g.node("Gelu", [linear("up", x)], f"{i}.gelu", MS)
+        x = norm("norm2", x, linear("down", up))
+    states = g.node("Squeeze", [x, zero], "states")
+    first = g.node("Gather", [states, "heads"], "hidden")
+    last = g.node("Gather", [states, "tails"], "last")
+    twins = g.node("MatMul", ["same", first], "twins")
+    joined = g.node("Concat", [first, last, twins], "joined", axis=1)
+    mid = g.node("Gelu", [g.linear("mid", joined, w["mid.weight"], w["mid.bias"], "mid" not in keep)], "mid.gelu", MS)
+    g.linear("scores", mid, w["score.weight"], w["score.bias"], int8=False)
+    value = helper.make_tensor_value_info
+    inputs = [
+        value("ids", TensorProto.INT64, [1, "subwords"]),
+        value("features", TensorProto.FLOAT, [1, "subwords", w[e + "shape.weight"].shape[1]]),
+        value("heads", TensorProto.INT64, ["words"]),
+        value("tails", TensorProto.INT64, ["words"]),
+        value("same", TensorProto.FLOAT, ["words", "words"]),
+    ]
+    outputs = [
+        value("scores", TensorProto.FLOAT, ["words", w["score.bias"].shape[0]]),
+        value("hidden", TensorProto.FLOAT, ["words", width]),
+    ]
+    graph = helper.make_graph(g.nodes, "kgbuild tagger", inputs, outputs, g.weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid(MS, 1)], ir_version=9)
+
+
+def write(folder: Path, state: Mapping[str, Array], tokenizer: Path, config: Mapping[str, Any], **settings: Any) -> None:
+    """A model folder: ``model.onnx``, ``tokenizer.json``, ``config.json``; whole or not at all."""
+    fresh = folder.with_name(folder.name + ".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    onnx.save(build(state, **settings), str(fresh / "model.onnx"))
+    text = json.loads(tokenizer.read_text(encoding="utf-8"))
+    text["truncation"] = text["padding"] = None
+    (fresh / "tokenizer.json").write_text(json.dumps(text, ensure_ascii=False), encoding="utf-8")
+    (fresh / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    fresh.rename(folder)

@@ -1,0 +1,172 @@
+"""The tagger in torch, for training only: BERT encoder, word features, word read-out, linear-chain CRF over BIOES."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from kgbuild.nlp.tagger import FEATURES, legal, tag_names
+
+FORBIDDEN = -1e4
+EPSILON = 1e-12
+
+
+class Dropout:
+    """Dropout whose masks are slices of one pool of bits: drawing them anew costs a tenth of a step on a CPU."""
+
+    pool: Tensor | None = None
+    rate = 0.0
+
+    @classmethod
+    def apply(cls, x: Tensor, rate: float, training: bool) -> Tensor:
+        if not training or rate == 0:
+            return x
+        size = x.numel()
+        if cls.pool is None or cls.rate != rate or cls.pool.numel() < 2 * size:
+            bits = torch.rand(max(1 << 23, 4 * size), generator=torch.Generator().manual_seed(1)) >= rate
+            cls.pool, cls.rate = bits.to(torch.bfloat16) / (1 - rate), rate
+        start = int(torch.randint(0, cls.pool.numel() - size, (1,)))
+        return x * cls.pool[start : start + size].view(x.shape).to(x.dtype)
+
+
+class Layer(nn.Module):
+    """One transformer layer, normalised after each half, as in BERT."""
+
+    def __init__(self, width: int, heads: int, inner: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.norm1 = nn.LayerNorm(width, eps=EPSILON)
+        self.up = nn.Linear(width, inner)
+        self.down = nn.Linear(inner, width)
+        self.norm2 = nn.LayerNorm(width, eps=EPSILON)
+
+    def forward(self, x: Tensor, mask: Tensor, dropout: float) -> Tensor:
+        batch, size, width = x.shape
+        each = width // self.heads
+        q, k, v = self.qkv(x).view(batch, size, 3, self.heads, each).permute(2, 0, 3, 1, 4)
+        mixed = torch.softmax(q * each**-0.5 @ k.transpose(-1, -2) + mask, -1) @ v
+        mixed = self.out(mixed.transpose(1, 2).reshape(batch, size, width))
+        x = self.norm1(x + Dropout.apply(mixed, dropout, self.training))
+        wide = self.down(functional.gelu(self.up(x)))
+        out: Tensor = self.norm2(x + Dropout.apply(wide, dropout, self.training))
+        return out
+
+
+class Encoder(nn.Module):
+    """BERT's encoder; the features of each subword's word are added to its embedding (by zeros, at first)."""
+
+    def __init__(self, vocabulary: int = 30522, width: int = 384, heads: int = 12, inner: int = 1536, layers: int = 6) -> None:
+        super().__init__()
+        self.word = nn.Embedding(vocabulary, width)
+        self.pos = nn.Embedding(512, width)
+        self.norm = nn.LayerNorm(width, eps=EPSILON)
+        self.shape = nn.Linear(len(FEATURES), width, bias=False)
+        nn.init.zeros_(self.shape.weight)
+        self.layers = nn.ModuleList(Layer(width, heads, inner) for _ in range(layers))
+
+    def forward(self, ids: Tensor, features: Tensor, padding: Tensor, dropout: float) -> Tensor:
+        """States [batch, subwords, width]; ``padding`` is true where a row has ended."""
+        x = self.norm(self.word(ids) + self.pos.weight[: ids.shape[1]] + self.shape(features))
+        x = Dropout.apply(x, dropout, self.training)
+        kind = torch.bfloat16 if torch.is_autocast_enabled("cpu") else torch.float32
+        mask = torch.zeros(padding.shape, dtype=kind).masked_fill(padding, FORBIDDEN)[:, None, None, :]
+        for layer in self.layers:
+            x = layer(x, mask, dropout)
+        states: Tensor = x
+        return states
+
+    def load_bert(self, path: Path | str) -> None:
+        """Weights from a BERT ``model.safetensors`` with Hugging Face's names."""
+        have: Mapping[str, Tensor] = {k.removeprefix("bert."): v for k, v in load_file(str(path)).items()}
+        at = "embeddings."
+        weights = {
+            "word.weight": have[f"{at}word_embeddings.weight"],
+            "pos.weight": have[f"{at}position_embeddings.weight"] + have[f"{at}token_type_embeddings.weight"][0],
+            "norm.weight": have[f"{at}LayerNorm.weight"],
+            "norm.bias": have[f"{at}LayerNorm.bias"],
+        }
+        names = {
+            "out": "attention.output.dense",
+            "norm1": "attention.output.LayerNorm",
+            "up": "intermediate.dense",
+            "down": "output.dense",
+            "norm2": "output.LayerNorm",
+        }
+        for i in range(len(self.layers)):
+            old = f"encoder.layer.{i}."
+            for kind in ("weight", "bias"):
+                parts = [have[f"{old}attention.self.{n}.{kind}"] for n in ("query", "key", "value")]
+                weights[f"layers.{i}.qkv.{kind}"] = torch.cat(parts)
+                weights.update({f"layers.{i}.{n}.{kind}": have[f"{old}{o}.{kind}"] for n, o in names.items()})
+        missing, odd = self.load_state_dict(weights, strict=False)
+        if missing != ["shape.weight"] or odd:
+            raise ValueError(f"not the encoder this expects: missing {missing}, unknown {odd}")
+
+
+class Tagger(nn.Module):
+    """Scores of every tag at every word, and the CRF's score of one tag after another.
+
+    A word is read out by the states of its first and last subword and the mean state of all words of the text that are
+    spelt like it.
+    """
+
+    pairs: Tensor
+    opens: Tensor
+    closes: Tensor
+
+    def __init__(self, labels: Sequence[str], hidden: int = 256, width: int = 384) -> None:
+        super().__init__()
+        size = len(tag_names(labels))
+        self.encoder = Encoder(width=width)
+        self.mid = nn.Linear(3 * width, hidden)
+        self.score = nn.Linear(hidden, size)
+        self.trans = nn.Parameter(torch.zeros(size, size))
+        self.first = nn.Parameter(torch.zeros(size))
+        self.last = nn.Parameter(torch.zeros(size))
+        for name, rule in zip(("pairs", "opens", "closes"), legal(labels), strict=True):
+            self.register_buffer(name, torch.tensor(rule), persistent=False)
+
+    def forward(self, b: Mapping[str, Tensor], dropout: float = 0.0) -> Tensor:
+        """Scores [batch, words, tags] in float32."""
+        states = self.encoder(b["ids"], b["feats"], b["pad"], dropout)
+
+        def pick(places: Tensor) -> Tensor:
+            return torch.gather(states, 1, places[:, :, None].expand(-1, -1, states.shape[2]))
+
+        first = pick(b["heads"])
+        x = torch.cat([first, pick(b["tails"]), b["same"].to(first.dtype) @ first], -1)
+        scores: Tensor = self.score(Dropout.apply(functional.gelu(self.mid(x)), 2 * dropout, self.training))
+        return scores.float()
+
+    def nll(self, scores: Tensor, gold: Tensor, lengths: Tensor) -> Tensor:
+        """Negative log likelihood of the gold tags, summed over the batch; rescaled probabilities, no logs in the loop."""
+        trans = self.trans.masked_fill(~self.pairs, FORBIDDEN)
+        first, last = self.first.masked_fill(~self.opens, FORBIDDEN), self.last.masked_fill(~self.closes, FORBIDDEN)
+        keep = torch.arange(scores.shape[1])[None] < lengths[:, None]
+        ends = gold.gather(1, (lengths - 1)[:, None])[:, 0]
+        path = (scores.gather(2, gold[..., None])[..., 0] * keep).sum(1) + first[gold[:, 0]] + last[ends]
+        path = path + (trans[gold[:, :-1], gold[:, 1:]] * keep[:, 1:]).sum(1)
+        top = scores.max(2, keepdim=True).values.detach()
+        local, moves = (scores - top).exp(), trans.exp()
+        row = local[:, 0] * first.exp()
+        norm = row.sum(1, keepdim=True)
+        row, logs, one = row / norm, [norm.log()], torch.ones(())
+        shortest = int(lengths.min())
+        for t in range(1, scores.shape[1]):
+            step = (row @ moves) * local[:, t]
+            norm = step.sum(1, keepdim=True)
+            if t < shortest:
+                row = step / norm
+            else:
+                alive = keep[:, t, None]
+                row, norm = torch.where(alive, step / norm, row), torch.where(alive, norm, one)
+            logs.append(norm.log())
+        whole = torch.cat(logs, 1).sum(1) + (row * last.exp()).sum(1).log() + (top[..., 0] * keep).sum(1)
+        return (whole - path).sum()
