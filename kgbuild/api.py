@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 from rapidfuzz import fuzz, process
 
 from kgbuild import graph, queries
@@ -22,6 +21,9 @@ from kgbuild.stores import Store
 from kgbuild.stores.local import open_embedded
 from kgbuild.tables import GraphTables, Row
 from kgbuild.workspace import Workspace
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 NEAR = 75.0
 """Names less alike than this (0 to 100, RapidFuzz WRatio) are no suggestion."""

@@ -8,15 +8,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import polars as pl
 
 from kgbuild.records import PAPER, Extraction, Paper, Relation, Result, Span
 from kgbuild.resolve import Entity, Known, Memory, Name, Resolution, Resolver, fold, kind, slugify, variants
 from kgbuild.schema import GraphSchema
 from kgbuild.tables import ENDS, GraphTables, Row, TableWriter
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 Extractions = Callable[[], Iterator[tuple[Paper, Extraction]]]
 """Starts one pass over the papers and their extractions, in any order."""
@@ -62,6 +64,8 @@ def to_networkx(tables: GraphTables, labels: Iterable[str] | None = None) -> nx.
     Nodes also have ``label``, edges ``type``. Evidence nodes are left out unless ``labels`` names them: what an
     edge is based on is found by its ``id`` (see :func:`evidence`).
     """
+    import networkx as nx
+
     wanted = set(labels) if labels is not None else tables.schema.nodes.keys() - {"Evidence"}
     graph = nx.MultiDiGraph()
     for label in tables.schema.nodes:
@@ -81,6 +85,8 @@ def neighbourhood(tables: GraphTables, node: str, *, hops: int, limit: int) -> n
     At most ``limit`` new nodes a hop, best supported first; ``graph.graph["hidden"]`` counts those left out.
     A result comes with what it is a result of, on, for and in.
     """
+    import networkx as nx
+
     schema = tables.schema
     frames = {
         name: tables.relationships(name).drop("row_hash")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from kgbuild import api, queries, views
+from kgbuild import api, queries
 from kgbuild.cli.options import output, workspace
 from kgbuild.cli.output import Row, print_rows
 from kgbuild.errors import KGError
@@ -112,6 +112,8 @@ def focus(entity: str, target: Path | None, hops: int, limit: int, workspace: Pa
 
 def write_focus(graph: api.KnowledgeGraph, entity: str, target: Path, hops: int, limit: int) -> int:
     """Write the page; how many neighbours it leaves out."""
+    from kgbuild import views
+
     shown = graph.neighbourhood(entity, hops=hops, limit=limit)
     ids = [i for _, _, i in shown.edges(data="id")] + [n for n, label in shown.nodes(data="label") if label == "Result"]
     page = views.focus(shown, graph.evidence_of(ids), entity)

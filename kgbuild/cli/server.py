@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from kgbuild import stores
 from kgbuild.cli.options import output, workspace
 from kgbuild.cli.output import err, print_figures, print_rows, progress_bars
 from kgbuild.errors import KGError, StoreError
 from kgbuild.records import Paper
-from kgbuild.stores import server
-from kgbuild.stores.doctor import Check, check
 from kgbuild.workspace import Workspace
+
+if TYPE_CHECKING:
+    from kgbuild.stores.doctor import Check
+    from kgbuild.stores.server import Server
+
+# the Neo4j driver takes half a second to import, which only those who use it should pay
 
 _directory = click.option("--dir", "directory", type=click.Path(file_okay=False, path_type=Path), help="Folder of the server.  [default: the user's cache]")
 
@@ -32,6 +36,8 @@ def neo4j() -> None:
 @output
 def start(directory: Path | None, bolt_port: int, http_port: int, form: str) -> None:
     """Start the server and wait until it answers. The first start fetches it from Maven Central."""
+    from kgbuild.stores import server
+
     err.print("starting Neo4j; the first start fetches about 130 MB", highlight=False)
     _show(server.start(directory, bolt_port=bolt_port, http_port=http_port), form)
 
@@ -40,6 +46,8 @@ def start(directory: Path | None, bolt_port: int, http_port: int, form: str) -> 
 @_directory
 def stop(directory: Path | None) -> None:
     """Stop the server; its data stays."""
+    from kgbuild.stores import server
+
     click.echo("stopped" if server.stop(directory) else "no server was running", err=True)
 
 
@@ -49,6 +57,8 @@ def stop(directory: Path | None) -> None:
 @click.pass_context
 def status(ctx: click.Context, directory: Path | None, form: str) -> None:
     """Say whether the server runs, and where. Exit code 1 where it does not."""
+    from kgbuild.stores import server
+
     running = server.status(directory)
     if running is None:
         click.echo("no server is running; start one with `kgbuild neo4j start`", err=True)
@@ -56,13 +66,15 @@ def status(ctx: click.Context, directory: Path | None, form: str) -> None:
     _show(running, form)
 
 
-def _show(running: server.Server, form: str) -> None:
+def _show(running: Server, form: str) -> None:
     shown = {"uri": running.uri, "browser": running.browser_url, "username": running.username, "password_file": str(running.password_file or "")}
     print_figures(shown, form)
 
 
 def connection(uri: str | None) -> tuple[str, str]:
     """Address and password of the server to talk to."""
+    from kgbuild.stores import server
+
     running = server.status()
     if uri is None and running is None:
         raise StoreError("no Neo4j server is named: give its address, set NEO4J_URI, or run `kgbuild neo4j start`")
@@ -86,6 +98,8 @@ def push(uri: str | None, username: str, database: str, dry_run: bool, workspace
     URI is NEO4J_URI where not given, else the server of `kgbuild neo4j start`. The password is NEO4J_PASSWORD, else
     the one made for that server; it is no option, because options show in process lists.
     """
+    from kgbuild import stores
+
     uri, password = connection(uri)
     tables = Workspace(workspace).tables()
     with stores.neo4j(uri, username, password, database) as store, progress_bars() as progress:
@@ -107,6 +121,9 @@ def doctor(ctx: click.Context, uri: str | None, username: str, database: str, fo
     URI is NEO4J_URI where not given, else the server of `kgbuild neo4j start` if that runs. Exit code 0 only where
     all is well; otherwise each fault comes with the way to mend it.
     """
+    from kgbuild.stores import server
+    from kgbuild.stores.doctor import check
+
     address, password = connection(uri) if uri or server.status() else (None, "")
     checks = [_pipeline(), *check(address, username, password, database)]
     print_rows([asdict(c) for c in checks], form)
@@ -117,6 +134,7 @@ def doctor(ctx: click.Context, uri: str | None, username: str, database: str, fo
 def _pipeline() -> Check:
     """Whether the extraction model loads and finds what it should."""
     from kgbuild import nlp
+    from kgbuild.stores.doctor import Check
 
     try:
         language = nlp.load()

@@ -29,8 +29,6 @@ _LISTED = 500
 _PART = 20_000
 """Rows of a larger range that are listed at a time."""
 
-_NOTHING: Row = {"rows": 0, "ours": 0, "total": 0}
-
 _INDEX_SECONDS = 600
 
 _SCHEMES = ("bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc")
@@ -104,25 +102,25 @@ class Neo4jStore:
     def hashes(self, kind: Kind, name: str, pages: Sequence[Page]) -> Iterator[tuple[Page, dict[str, int | None]]]:
         """Part of the sync engine: compares pages by number of rows and sum of hashes, and lists only those that differ."""
         pattern = f"(x:{quote(name)})" if kind == "node" else f"()-[x:{quote(name)}]->()"
-        match = f"UNWIND $pages AS page MATCH {pattern} WHERE x.`id` > page.after AND x.`id` <= page.upto RETURN page.after AS after"
-        sums = f"{match}, count(x) AS rows, count(x.`{HASH}`) AS ours, sum(x.`{HASH}`) AS total"
-        stored = {row["after"]: row for row in self.read(sums, {"pages": [_range(page) for page in pages]})}
+        match = f"UNWIND range(0, size($after) - 1) AS i MATCH {pattern} WHERE x.`id` > $after[i] AND x.`id` <= $upto[i]"
+        sums = self.read(f"{match} RETURN i, count(*) AS rows, sum(x.`{HASH}`) AS total", _ranges(pages))
+        stored = {row["i"]: (row["rows"], row["total"]) for row in sums}
         listed = []
-        for page in pages:
-            row = stored.get(page.after, _NOTHING)
-            if row["ours"] == len(page.ids) and row["total"] == sum(page.hashes):
+        for i, page in enumerate(pages):
+            found = stored.get(i, (0, 0))
+            if found == (len(page.ids), sum(page.hashes)):
                 continue
-            if row["rows"] == 0:
+            if found[0] == 0:
                 yield page, {}
-            elif row["rows"] <= _LISTED:
+            elif found[0] <= _LISTED:
                 listed.append(page)
             else:
                 yield from self._parts(pattern, page)
         if listed:
-            lists = f"{match}, collect(x.`id`) AS ids, collect(coalesce(x.`{HASH}`, -1)) AS hashes"
-            found = {row["after"]: row for row in self.read(lists, {"pages": [_range(page) for page in listed]})}
-            for page in listed:
-                row = found.get(page.after, {"ids": [], "hashes": []})
+            lists = f"{match} RETURN i, collect(x.`id`) AS ids, collect(coalesce(x.`{HASH}`, -1)) AS hashes"
+            rows = {row["i"]: row for row in self.read(lists, _ranges(listed))}
+            for i, page in enumerate(listed):
+                row = rows.get(i, {"ids": [], "hashes": []})
                 hashes = (None if value == -1 else value for value in row["hashes"])
                 yield page, dict(zip(row["ids"], hashes, strict=True))
 
@@ -134,7 +132,7 @@ class Neo4jStore:
         )
         after = page.after
         while True:
-            rows = self.read(statement, {**_range(page), "after": after, "limit": _PART})
+            rows = self.read(statement, {"after": after, "upto": page.upto, "limit": _PART})
             upto = page.upto if len(rows) < _PART else rows[-1]["id"]
             yield page.part(after, upto), {row["id"]: row["hash"] for row in rows}
             if upto == page.upto:
@@ -223,8 +221,8 @@ class Neo4jStore:
         return f"{self.address} refuses the statement: {error.message} [{code}]"
 
 
-def _range(page: Page) -> Row:
-    return {"after": page.after, "upto": page.upto}
+def _ranges(pages: Sequence[Page]) -> Row:
+    return {"after": [page.after for page in pages], "upto": [page.upto for page in pages]}
 
 
 def _counters(summary: neo4j.ResultSummary) -> dict[str, int]:

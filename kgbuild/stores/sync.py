@@ -129,10 +129,10 @@ class _Run:
         def write(difference: _Difference) -> None:
             nonlocal gone
             gone = gone or bool(difference.gone)
-            for rows in _batched(difference.new):
+            for rows in _batched(_node_parameters(difference.new, nulls=False)):
                 self._write(f"UNWIND $rows AS row CREATE {n} SET n += row.`properties`", rows=rows)
                 self.created += len(rows)
-            for rows in _batched(difference.changed):
+            for rows in _batched(_node_parameters(difference.changed, nulls=True)):
                 self._write(f"UNWIND $rows AS row MATCH {n} SET n += row.`properties`", rows=rows)
                 self.updated += len(rows)
 
@@ -147,7 +147,7 @@ class _Run:
             for ids in _batched(difference.gone):
                 self._delete_relationships(name, ids)
                 self.deleted += len(ids)
-            for head, tail, rows in _by_ends(difference.changed):
+            for head, tail, rows in _by_ends(difference.changed, nulls=True):
                 match = f"MATCH (h:{head} {{`id`: row.`head`}})-{r}->(t:{tail} {{`id`: row.`tail`}})"
                 same = self._write(f"UNWIND $rows AS row {match} SET r += row.`properties` RETURN r.`id` AS id", rows=rows)
                 moved = [] if self.dry_run else _without(rows, same)
@@ -155,7 +155,7 @@ class _Run:
                     self._delete_relationships(name, [row["id"] for row in moved])
                     self._create_relationships(name, head, tail, moved)
                 self.updated += len(rows)
-            for head, tail, rows in _by_ends(difference.new):
+            for head, tail, rows in _by_ends(difference.new, nulls=False):
                 self._create_relationships(name, head, tail, rows)
                 self.created += len(rows)
 
@@ -228,7 +228,7 @@ class _Run:
             if len(gone) >= BATCH:
                 yield _Difference(gone=gone)
                 gone = []
-        yield _Difference(new=_rows(kind, block, new), changed=_rows(kind, block, changed), gone=gone)
+        yield _Difference(new=_rows(block, new), changed=_rows(block, changed), gone=gone)
 
 
 def _blocks(table: pl.LazyFrame) -> Iterator[tuple[int, list[Page]]]:
@@ -249,28 +249,31 @@ def _blocks(table: pl.LazyFrame) -> Iterator[tuple[int, list[Page]]]:
         yield block.height, pages
 
 
-def _rows(kind: Kind, block: pl.LazyFrame, ids: list[str]) -> list[Row]:
-    """The rows with these ids, as the statements take them."""
+def _rows(block: pl.LazyFrame, ids: list[str]) -> list[Row]:
+    """The rows with these ids, hashes as numbers."""
     if not ids:
         return []
-    return [_parameters(kind, row) for row in block.filter(pl.col("id").is_in(ids)).with_columns(NUMBER).collect().to_dicts()]
+    return block.filter(pl.col("id").is_in(ids)).with_columns(NUMBER).collect().to_dicts()
 
 
-def _parameters(kind: Kind, row: Row) -> Row:
-    """A row of a table as the statements take it. Nulls stay: they remove what a changed row no longer has."""
-    ends = {end: row[end] for end in ENDS} if kind == "relationship" else {}
-    properties = {key: value for key, value in row.items() if key not in ends}
-    return {"id": row["id"], **ends, "properties": properties}
+def _node_parameters(rows: list[Row], *, nulls: bool) -> Iterator[Row]:
+    """Rows as the statements take them; nulls remove what a changed row no longer has, a new row goes without them."""
+    for row in rows:
+        yield {"id": row["id"], "properties": {k: v for k, v in row.items() if k != "id" and (nulls or v is not None)}}
 
 
-def _by_ends(rows: list[Row]) -> Iterator[tuple[str, str, list[Row]]]:
+def _by_ends(rows: list[Row], *, nulls: bool) -> Iterator[tuple[str, str, list[Row]]]:
     """Batches of relationships that share the (quoted) labels of head and tail, in order of the ends' ids."""
 
     def labels(row: Row) -> tuple[str, str]:
         return row["head_label"], row["tail_label"]
 
+    def parameters(row: Row) -> Row:
+        properties = {k: v for k, v in row.items() if k not in ("id", *ENDS) and (nulls or v is not None)}
+        return {"id": row["id"], "head": row["head"], "tail": row["tail"], "properties": properties}
+
     for (head, tail), group in groupby(sorted(rows, key=lambda row: (*labels(row), row["head"], row["tail"])), labels):
-        for batch in _batched(group):
+        for batch in _batched(map(parameters, group)):
             yield quote(head), quote(tail), batch
 
 
