@@ -10,16 +10,19 @@ import socket
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import neo4j
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from kgbuild import ddl, stores
+from kgbuild import ddl, pipeline, stores
 from kgbuild.errors import StoreError
+from kgbuild.queries import Query, library
 from kgbuild.schema import load_schema
 from kgbuild.stores import Store, doctor, server
 from kgbuild.tables import GraphTables, Row
+from kgbuild.workspace import Workspace
 
 Rows = dict[str, list[Row]]
 MakeTables = Callable[[Rows, Rows], GraphTables]
@@ -76,7 +79,7 @@ def test_rows_are_found_by_index_and_never_by_scanning(
         traced.sync(make_tables(nodes, relationships))
     statements = {statement for statement in sent if "UNWIND" in statement}
     assert len(statements) > 30
-    parameters = {"rows": [], "ids": [], "pages": [], "labels": [], "types": []}
+    parameters: Row = {"rows": [], "ids": [], "after": [], "upto": [], "labels": [], "types": []}
     for statement in sorted(statements):
         assert "Scan" not in explain(neo4j_server, statement, parameters), statement
 
@@ -266,6 +269,49 @@ def test_the_default_folder_follows_the_platform(tmp_path: Path, monkeypatch: py
     assert server.default_directory() == tmp_path / ".cache" / "kgbuild" / "neo4j"
     monkeypatch.setattr("sys.platform", "darwin")
     assert server.default_directory() == tmp_path / "Library" / "Caches" / "kgbuild" / "neo4j"
+
+
+@pytest.fixture
+def big_workspace(tmp_path: Path) -> Path:
+    """The graph of two thousand papers."""
+    if "KGBUILD_SHARED" not in os.environ:
+        pytest.skip("KGBUILD_SHARED is not set")
+    pipeline.build([Path(os.environ["KGBUILD_SHARED"]) / "corpus" / "papers-2k.jsonl.gz"], tmp_path / "big", model="rules")
+    return tmp_path / "big"
+
+
+@pytest.mark.parametrize("workspace", ["sample_workspace", "big_workspace"])
+def test_every_question_has_the_same_answers_on_both_engines(store: Store, request: pytest.FixtureRequest, workspace: str, tmp_path: Path) -> None:
+    tables = Workspace(request.getfixturevalue(workspace)).tables()
+    store.sync(tables)
+    with stores.embedded(tmp_path / "graph.kgl") as local:
+        local.sync(tables)
+        for query in library().values():
+            answered = 0
+            for values in asked(local, query):
+                rows = local.run(query.text, values)
+                assert store.run(query.text, values) == rows, (query.name, values)
+                answered += bool(rows)
+                if answered == 3:
+                    break
+            assert answered, query.name
+
+
+def asked(store: Store, query: Query) -> Iterator[dict[str, Any]]:
+    """Parameters to try: the entities that most papers mention, well supported edges, several years."""
+    (required,) = [p for p in query.parameters if p.required] or (None,)
+    if required is None:
+        yield query.bind({})
+        return
+    if required.labels:
+        entities = f"MATCH (n:{'|'.join(required.labels)}) RETURN n.name AS value ORDER BY n.papers DESC, n.id LIMIT 60"
+        values = store.run(entities)
+    elif required.name == "edge":
+        values = store.run("MATCH ()-[r:EVALUATED_ON|BASED_ON]->() RETURN r.id AS value ORDER BY r.support DESC, value LIMIT 5")
+    else:
+        values = [{"value": year} for year in (2018, 2021, 2023)]
+    for row in values:
+        yield query.bind({required.name: row["value"]})
 
 
 @pytest.mark.browser
