@@ -37,10 +37,10 @@ ASKED: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
         [{"direction": "base of", "steps": 1, "other": "CopperSpan", "path": ["CopperSpan", "BERT"]}],
     ),
     "who-beats-whom": (
-        {"method": "QuillReader"},
+        {"dataset": "SQuAD", "method": "QuillReader"},
         [
-            {"winner": "QuillReader", "loser": "SpanLattice", "year": 2021, "contested": True},
-            {"winner": "SpanLattice", "loser": "QuillReader", "year": 2022, "contested": True},
+            {"winner": "QuillReader", "loser": "SpanLattice", "dataset": "SQuAD", "year": 2021, "contested": True},
+            {"winner": "SpanLattice", "loser": "QuillReader", "dataset": "SQuAD", "year": 2022, "contested": True},
         ],
     ),
     "emerging": ({"since": 2023, "label": "Method"}, [{"name": "StepLantern", "before": 0}]),

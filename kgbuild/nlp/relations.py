@@ -12,7 +12,7 @@ import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kgbuild.errors import RuleError
 from kgbuild.nlp.rows import Row
@@ -181,7 +181,24 @@ def relations(text: str, spans: Sequence[Span], mentions: Sequence[Named], rules
         key = (r.type, r.head, r.tail, r.sentences)
         if key not in best or best[key].confidence < r.confidence:
             best[key] = r
-    return sorted(best.values(), key=lambda r: (r.sentences, r.tail_span, r.type, r.head))
+    placed = [_on(r, text, mentions) if r.type in ("OUTPERFORMS", "COMPARED_WITH") else r for r in best.values()]
+    return sorted(placed, key=lambda r: (r.sentences, r.tail_span, r.type, r.head))
+
+
+def _on(comparison: Relation, text: str, mentions: Sequence[Named]) -> Relation:
+    """A comparison with the data and the metric that it is stated on: "B on X", else the only ones in its clause,
+    which begins or ends at a semicolon, a "but" or a "while" ("A beats B on X, but B beats A on Y")."""
+    start, end = comparison.tail_span
+    first, last = comparison.sentences[-1]
+    cuts = [first, *(m.start() for m in _CLAUSE.finditer(text, first, last)), last]
+    left, right = max(c for c in cuts if c <= start), min(c for c in cuts if c >= end)
+    inside = [m for m in mentions if left <= m.start and m.end <= right]
+    data = {m.entity for m in inside if m.label in ("Dataset", "Benchmark")}
+    beside = [m for m in inside if m.entity in data and m.start > end and re.fullmatch(r"[^.,]{0,30}\bon (?:the )?", text[end : m.start])]
+    if beside:
+        data = {min(beside, key=lambda m: m.start).entity}
+    metrics = {m.entity for m in inside if m.label == "Metric"}
+    return replace(comparison, on=data.pop() if len(data) == 1 else None, metric=metrics.pop() if len(metrics) == 1 else None)
 
 
 def proposals(introduced: Iterable[str], mentions: Sequence[Named]) -> tuple[str | None, str | None]:
