@@ -97,15 +97,17 @@ def merge(papers: Iterable[Paper]) -> list[Paper]:
         return i
 
     by_id: dict[str, int] = {}
+    claims: defaultdict[str, list[int]] = defaultdict(list)
     by_title: defaultdict[str, list[int]] = defaultdict(list)
     for i, paper in enumerate(copies):
         if paper.id.startswith(_KNOWN):
             parent[root(i)] = root(by_id.setdefault(paper.id, i))
         elif not paper.id.startswith("title:"):
             # a number of a row is an id in many a file: it joins only what is alike
-            first = by_id.setdefault(paper.id, i)
-            if fold_title(copies[first].title) == fold_title(paper.title) or _alike(_words(copies[first].abstract), _words(paper.abstract)):
-                parent[root(i)] = root(first)
+            for j in claims[paper.id]:
+                if fold_title(copies[j].title) == fold_title(paper.title) or _alike(_words(copies[j].abstract), _words(paper.abstract)):
+                    parent[root(i)] = root(j)
+            claims[paper.id].append(i)
         by_title[fold_title(paper.title)].append(i)
     for group in by_title.values():
         words = {i: _words(copies[i].abstract) for i in group} if len(group) > 1 else {}
