@@ -67,8 +67,11 @@ def test_full_text_search_finds_names_and_aliases(store: Store, make_tables: Mak
 def test_rows_are_found_by_index_and_never_by_scanning(
     neo4j_server: server.Server, store: Store, make_tables: MakeTables, graph_rows: GraphRows
 ) -> None:
-    """Every statement that a sync sends about one label or type starts from an index."""
-    nodes, relationships = graph_rows(30)
+    """Every statement that a sync sends about one label or type starts from an index.
+
+    The graph is large enough for the planner to care: it may well scan thirty rows.
+    """
+    nodes, relationships = graph_rows(1500)
     store.sync(make_tables(nodes, relationships))
     nodes["Method"][0]["papers"] = 77
     relationships["MENTIONS"][0]["count"] = 77
