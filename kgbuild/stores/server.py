@@ -197,7 +197,8 @@ def admin(directory: Path, *arguments: str, version: str = VERSION) -> str:
     file = _write_arguments(directory / "admin.args", _classpath(directory, version), ["org.neo4j.cli.AdminTool", *arguments])
     try:
         environment = {**os.environ, "NEO4J_HOME": str(directory), "NEO4J_CONF": str(directory / "conf")}
-        done = subprocess.run([java, f"@{file}"], env=environment, capture_output=True, text=True, check=False)
+        # the tool leaves reports in the folder that it runs in
+        done = subprocess.run([java, f"@{file.absolute()}"], env=environment, cwd=directory, capture_output=True, text=True, check=False)
     finally:
         file.unlink()
     if done.returncode:
