@@ -208,7 +208,7 @@ class _Builder:
             row = {"support": len(seen.papers), "confidence": seen.confidence, **seen.span()}
             self._link(claim, head, head_label, tail, tail_label, row)
         for variant, base in variants(self._entities.values(), names):
-            if kind(variant.label) == kind(base.label):
+            if kind(variant.label) == kind(base.label) and self._schema.allows("VARIANT_OF", variant.label, base.label):
                 self._link("VARIANT_OF", variant.id, variant.label, base.id, base.label)
         for label, nodes in (("Author", self._people), ("Venue", self._venues)):
             for id_, name in nodes.items():

@@ -162,3 +162,10 @@ def test_edge_ids_are_the_same_in_every_build(tmp_path: Path):
     tables = make(CORPUS, tmp_path).tables
     assert tables.relationships("EVALUATED_ON")["id"].to_list() == [graph.edge_id("EVALUATED_ON", "method:bert", "dataset:squad")]
     assert tables.nodes("Evidence").filter(pl.col("type") == "EVALUATED_ON")["edge"].unique().to_list() == tables.relationships("EVALUATED_ON")["id"].to_list()
+
+
+def test_variants_join_data_sets_and_benchmarks_and_no_metrics(tmp_path: Path):
+    p = paper(1, "Names. WMT14 and WMT and BLEU-2 and BLEU.")
+    names = {"e1": ("Dataset", ["WMT14"]), "e2": ("Benchmark", ["WMT"]), "e3": ("Metric", ["BLEU-2"]), "e4": ("Metric", ["BLEU"])}
+    tables = make([(p, read(p, names))], tmp_path).tables
+    assert tables.relationships("VARIANT_OF").select("head", "tail").rows() == [("dataset:wmt14", "benchmark:wmt")]
