@@ -276,3 +276,26 @@ def test_a_figure_cue_fits_its_examples_and_no_counterexample(row):
 )
 def test_figures(text, expected):
     assert [(f.value, f.number, f.unit) for f in figures.figures(text)] == expected
+
+
+def results_of(text, proposal=None):
+    """Value, method, data set and metric of each figure of a marked sentence."""
+    text, mentions, _ = marked(f"A title\n{text}")
+    return [(r.value, r.method, r.dataset, r.metric) for r in figures.results(text, spans_of(text), mentions, proposal, figures.Rules(FIGURES))]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "[Osprey|Method] surpasses [Kite|Method] on [SQuAD|Dataset] (91.7 vs. 90.4 [F1|Metric]).",
+            [("91.7", "Osprey", "SQuAD", "F1"), ("90.4", "Kite", "SQuAD", "F1")],
+        ),
+        (
+            "[Osprey|Method] is better than [Kite|Method] on [SQuAD|Dataset], with 91.7% against 90.4% [F1|Metric].",
+            [("91.7%", "Osprey", "SQuAD", "F1"), ("90.4%", "Kite", "SQuAD", "F1")],
+        ),
+    ],
+)
+def test_of_two_figures_that_are_compared_the_second_is_the_rivals(text, expected):
+    assert results_of(text, "Osprey") == expected

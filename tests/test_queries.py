@@ -23,7 +23,12 @@ ASKED: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
     "dataset-alternatives": ({"dataset": "FB15k-237"}, [{"alternative": "WN18RR", "shared_tasks": 1}]),
     "leaderboard": (
         {"dataset": "SQuAD", "metric": "F1"},
-        [{"method": "CopperSpan", "value": "88.1", "number": 88.1, "year": 2019}, {"method": "T5", "number": 90.9, "year": 2023}],
+        [
+            {"method": "CopperSpan", "value": "88.1", "number": 88.1, "year": 2019},
+            {"method": "T5", "number": 90.9, "year": 2023},
+            {"method": "QuillReader", "number": 91.7, "year": 2021},
+            {"method": "SpanLattice", "number": 90.4, "year": 2021},
+        ],
     ),
     "introduced-by": (
         {"name": "QuillReader"},

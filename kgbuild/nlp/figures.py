@@ -121,7 +121,14 @@ def results(text: str, spans: Sequence[Span], mentions: Sequence[Named], proposa
             left = found[i - 1].end if i else start
             right = found[i + 1].start if i + 1 < len(found) else end
             row = rules.read(text[max(start, f.start - 80) : f.start], text[f.end : min(end, f.end + 60)])
-            metric = _metric(text, here, f, left, right)
+            faced = i + 1 < len(found) and _VERSUS.fullmatch(text[f.end : found[i + 1].start])
+            facing = i and _VERSUS.fullmatch(text[left : f.start])
+            if faced:
+                # "91.7 vs. 90.4 F1": what follows the second figure is said of both
+                right = found[i + 2].start if i + 2 < len(found) else end
+                metric = _metric(text, here, found[i + 1], left, right)
+            else:
+                metric = _metric(text, here, f, left, right)
             if (row is not None and row["kind"] == "none") or not _tied(f, row, metric):
                 continue
             name = next((text[m.start : m.end] for m in here if m.entity == metric), "")
@@ -142,7 +149,9 @@ def results(text: str, spans: Sequence[Span], mentions: Sequence[Named], proposa
                     sentence=(start, end),
                     source=row["id"] if row else "figure",
                     confidence=row["precision"] if row else 0.5,
-                    method=_zipped(text, here, ("Method",), peers, i) or _method(text, here, f, start, proposal),
+                    method=(facing and _rival(text, here, f, start))
+                    or _zipped(text, here, ("Method",), peers, i)
+                    or _method(text, here, f, start, proposal),
                     dataset=_zipped(text, here, ("Dataset", "Benchmark"), peers, i) or _dataset(text, here, f, left, right),
                     task=next((m.entity for m in here if m.label == "Task" and 0 <= m.start - f.end < right - f.end), None),
                     metric=_zipped(text, here, ("Metric",), peers, i) or metric,
@@ -153,6 +162,10 @@ def results(text: str, spans: Sequence[Span], mentions: Sequence[Named], proposa
 
 _AND = re.compile(r"^[^.;:]{0,60}(?:,|\band|&|/)\s*(?:by|up to|about)?\s*$")
 """Between two figures of one list: ``3 % on A and 4 % on B``."""
+
+
+_VERSUS = re.compile(r"\)?,?\s*\(?(?:vs\.?|versus|against|compared (?:to|with))\s*\(?\$?", re.IGNORECASE)
+"""Between the figures of two that are compared."""
 
 
 def _tied(f: Figure, row: Row | None, metric: str | None) -> bool:
@@ -211,6 +224,12 @@ def _method(text: str, here: Sequence[Named], f: Figure, start: int, proposal: s
     if subjects:
         return subjects[-1].entity
     return proposal or PAPER
+
+
+def _rival(text: str, here: Sequence[Named], f: Figure, start: int) -> str | None:
+    """The method that another is compared with, before a figure that stands against that other's."""
+    methods = [m for m in here if m.label == "Method" and m.end <= f.start]
+    return next((m.entity for m in reversed(methods) if _RIVAL.search(text[max(start, m.start - 60) : m.start])), None)
 
 
 def _peers(text: str, found: Sequence[Figure], i: int) -> tuple[int, int]:
