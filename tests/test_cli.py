@@ -192,6 +192,21 @@ def test_a_page_that_cannot_be_written_is_one_message(sample_workspace: Path, tm
     assert "cannot write" in run("view", "focus", "squad", "-o", tmp_path / "file" / "x.html", "-w", sample_workspace, exit_code=1).stderr
 
 
+def test_rules_are_tested_by_their_examples(tmp_path: Path):
+    said = run("rules", "test")
+    assert said.stdout == ""
+    assert said.stderr.endswith(" 0 failed\n")
+    mine = tmp_path / "mine.jsonl"
+    mine.write_text('{"id": "dataset:wow", "label": "Dataset", "name": "Wow", "examples": ["on [Wow] data", "Wow, [Wow]"], "counters": ["Wow, a bird"]}\n')
+    failed = json.loads(run("rules", "test", mine, "--format", "json", exit_code=1).stdout)
+    assert [(f["table"], f["row"], f["example"], f["expected"], f["found"]) for f in failed] == [
+        ("lexicon", "dataset:wow", "Wow, [Wow]", ["Wow"], ["Wow", "Wow"]),
+        ("lexicon", "dataset:wow", "Wow, a bird", [], ["Wow"]),
+    ]
+    mine.write_text('{"id": "dataset:wow"}\n')
+    assert f"{mine}, line 1: " in run("rules", "test", mine, exit_code=1).stderr
+
+
 def test_the_demo_answers_and_draws(tmp_path: Path):
     said = run("demo", "-w", tmp_path / "demo", "--model", "rules")
     for name, _ in DEMO:

@@ -7,6 +7,8 @@ import click
 import pytest
 
 from kgbuild.cli import main
+from kgbuild.evaluate.rules import trials
+from kgbuild.nlp.ruleset import read_ruleset
 from kgbuild.queries import library
 from kgbuild.schema import load_schema
 
@@ -46,6 +48,12 @@ def test_ci_runs_what_the_readme_says():
 def test_linked_files_exist():
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_the_rules_shown_do_what_their_examples_say(tmp_path: Path):
+    (rows,) = re.findall(r"```json\n(.*?)```", README, flags=re.DOTALL)
+    (tmp_path / "mine.jsonl").write_text(rows, encoding="utf-8")
+    assert [t for t in trials(read_ruleset([tmp_path / "mine.jsonl"])) if not t.passed] == []
 
 
 def test_the_python_example_runs(sample_workspace: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

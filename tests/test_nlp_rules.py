@@ -3,48 +3,82 @@
 import json
 import re
 from collections import defaultdict
-from itertools import pairwise
 
 import pytest
 
 from kgbuild.errors import RuleError
+from kgbuild.evaluate.rules import mentioned, spans_of, trials
 from kgbuild.nlp import figures, gazetteer, relations, rules
-from kgbuild.nlp.components import lexicon_rows
-from kgbuild.nlp.rows import read_rows
-from kgbuild.nlp.text import fold, sentence_starts, words
+from kgbuild.nlp.ruleset import TABLES, read_ruleset, table_of
+from kgbuild.nlp.text import fold, words
 from kgbuild.resources import resource
 from kgbuild.schema import load_schema
 
 SCHEMAS = resource("schemas")
-LEXICON = lexicon_rows()
-PATTERNS = read_rows([SCHEMAS / "patterns.jsonl"], rules.FIELDS, rules.REQUIRED)
-RELATIONS = read_rows([SCHEMAS / "relations.jsonl"], relations.FIELDS, relations.REQUIRED)
-FIGURES = read_rows([SCHEMAS / "figures.jsonl"], figures.FIELDS, figures.REQUIRED)
-ATTACHMENTS = [r for r in RELATIONS if "place" in r]
-WORDINGS = [r for r in RELATIONS if "type" in r and "pattern" in r]
-CUES = [r for r in RELATIONS if "polarity" in r]
+RULESET = read_ruleset()
+LEXICON = RULESET["lexicon"]
+PATTERNS = RULESET["patterns"]
+FIGURES = RULESET["figures"]
 
 
 def by_id(row):
     return row["id"]
 
 
-def marked(text):
-    """Text without the marks ``[surface|Label|role]``, its mentions, and the entities by role; a surface is one entity."""
-    plain, mentions, roles, at = "", [], defaultdict(list), 0
-    for m in re.finditer(r"\[([^\[\]|]+)\|(\w+)(?:\|(\w+))?\]", text):
-        plain += text[at : m.start()]
-        mentions.append(relations.Named(len(plain), len(plain) + len(m[1]), m[2], m[1]))
-        if m[3]:
-            roles[m[3]].append(m[1])
-        plain += m[1]
-        at = m.end()
-    return plain + text[at:], mentions, roles
+@pytest.fixture(scope="module")
+def tried():
+    """The trials of each row, by its id."""
+    out = defaultdict(list)
+    for trial in trials(RULESET):
+        out[trial.row].append(trial)
+    return out
 
 
-def spans_of(text):
-    starts = [*sentence_starts(text), len(text)]
-    return list(pairwise(starts))
+# --- every row
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_packaged_rows_are_well_formed(table):
+    assert [table_of(row) for row in RULESET[table]] == [table] * len(RULESET[table])
+
+
+def test_no_id_stands_in_two_tables():
+    ids = [row["id"] for rows in RULESET.values() for row in rows]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("row", [row for table in ("patterns", "relations", "figures") for row in RULESET[table]], ids=by_id)
+def test_a_row_does_what_its_examples_say(row, tried):
+    assert row["examples"]
+    assert row["counters"]
+    assert len(tried[row["id"]]) == len(row["examples"]) + len(row["counters"])
+    assert all(t.found == t.expected for t in tried[row["id"]]), tried[row["id"]]
+
+
+def test_every_name_of_the_lexicon_is_found_and_every_example_is_right(tried):
+    for row in LEXICON:
+        names = (row["name"], *row.get("aliases", ()))
+        assert len(tried[row["id"]]) == len((*names, *row.get("examples", ()), *row.get("counters", ())))
+        assert [t for t in tried[row["id"]] if not t.passed] == []
+
+
+BROKEN = [
+    {"id": "t:lexicon", "label": "Method", "name": "QuillNet", "context": ["bird"], "examples": ["our [QuillNet]"], "counters": ["a bird, QuillNet"]},
+    {"id": "t-pattern", "label": "Method", "pattern": "(?P<name>{CAP}) hops", "precision": 0.5, "examples": ["[FooNet] flies"], "counters": ["BirdNet hops"]},
+    {"id": "t-wording", "type": "EVALUATED_ON", "pattern": "(?P<head>{M}) sees (?P<tail>{D})", "precision": 0.5, "examples": ["[FooNet|Method|head] hears [BirdSet|Dataset|tail]"], "counters": ["[FooNet|Method] sees [BirdSet|Dataset]"]},
+    {"id": "t-cue", "polarity": "negated", "pattern": "\\bhardly\\b", "examples": ["it sees"], "counters": ["it hardly sees"]},
+    {"id": "t-figure", "kind": "gain", "after": "more", "precision": 0.5, "examples": ["[3%] less"], "counters": ["[3%] more"]},
+]
+
+
+@pytest.mark.parametrize("row", BROKEN, ids=by_id)
+def test_an_example_that_is_not_found_and_a_counterexample_that_is_are_failures(row, tmp_path):
+    mine = tmp_path / "mine.jsonl"
+    mine.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    failed = [t for t in trials(read_ruleset([mine])) if not t.passed]
+    assert [(t.row, t.example) for t in failed] == [(row["id"], row["examples"][0]), (row["id"], row["counters"][0])]
+    assert not failed[0].found
+    assert not failed[1].expected
 
 
 # --- lexicon
@@ -74,11 +108,8 @@ def test_lexicon_ids_are_slugs_of_their_label_and_unique():
 def test_lexicon_rows_point_at_rows_of_their_label():
     labels = {row["id"]: row["label"] for row in LEXICON}
     for row in LEXICON:
-        assert row["label"] in load_schema().entity_labels
         assert labels[row.get("variant_of", row["id"])] == row["label"], row["id"]
-        assert row.get("better", "higher") in ("higher", "lower")
         assert "better" not in row or row["label"] == "Metric"
-        assert 0 < row.get("precision", 0.5) <= 1, row["id"]
 
 
 def test_no_spelling_belongs_to_two_rows_of_a_label():
@@ -87,15 +118,6 @@ def test_no_spelling_belongs_to_two_rows_of_a_label():
         for name in (row["name"], *row.get("aliases", ())):
             key = (row["label"], fold(name))
             assert owner.setdefault(key, row["id"]) == row["id"], (name, owner[key], row["id"])
-
-
-def test_every_row_finds_each_of_its_names():
-    known = gazetteer.Lexicon(LEXICON)
-    for row in LEXICON:
-        for name in (row["name"], *row.get("aliases", ())):
-            text = f"We saw {name} with {' '.join(row.get('context', ()))} there."
-            hits = [(text[h.start : h.end], h.row["label"]) for h in known.find(text, words(text))]
-            assert (name, row["label"]) in hits, (row["id"], name, hits)
 
 
 @pytest.mark.parametrize(
@@ -148,24 +170,55 @@ def test_spellings_are_found(text, surface, row):
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        ("{", "line 1: not JSON"),
+        ("{", "not JSON"),
         ("[]", "a row must be a JSON object"),
-        ('{"id": "x", "label": "Method"}', "field 'name' is missing"),
+        ('{"name": "X", "label": "Method"}', "a row needs an 'id'"),
+        ('{"id": 3, "name": "X", "label": "Method"}', "a row needs an 'id'"),
+        ('{"id": "a+b", "name": "X", "label": "Method"}', "without '+'"),
+        ('{"id": "x", "name": "X"}', "as a row of lexicon, field 'label' is missing"),
         ('{"id": "x", "label": "Method", "name": "X", "colour": 1}', "unknown field 'colour'"),
         ('{"id": "x", "label": "Method", "name": 3}', "field 'name' must be str"),
+        ('{"id": "x", "label": "Method", "name": "X", "aliases": [3]}', "field 'aliases' must be a list of texts"),
+        ('{"id": "x", "label": "Bird", "name": "X"}', "field 'label' must be one of Method, "),
+        ('{"id": "x", "label": "Method", "name": "X", "precision": 1.5}', "field 'precision' must be above 0"),
+        ('{"id": "x", "label": "Method", "precision": 0.5, "examples": [], "counters": []}', "as a row of patterns, it must have 'pattern', or 'heads'"),
+        ('{"id": "x", "type": "IS_A", "precision": 0.5, "examples": [], "counters": []}', "as a row of relations, it must have 'type' and 'pattern'"),
+        ('{"id": "x", "type": "EATS", "pattern": "x", "precision": 0.5, "examples": [], "counters": []}', "field 'type' must be one of INTRODUCES"),
+        ('{"id": "x", "kind": "gain", "precision": 0.5, "examples": [], "counters": []}', "as a row of figures, it must have 'before', or 'after'"),
+        ('{"id": "x", "pattern": "x", "examples": [], "counters": []}', "of no table"),
+        ('{"id": "x", "label": "Method", "type": "IS_A", "pattern": "x", "examples": [], "counters": []}', "of patterns and relations at once"),
+        ('{"id": "negated", "label": "Method", "name": "X"}', "the id 'negated' is that of a row of relations, and this one is of lexicon"),
+        ('{"id": "no-such-rule", "off": true}', "there is no rule 'no-such-rule' to switch off"),
+        ('{"id": "negated", "off": false}', "to switch a rule off"),
     ],
 )
 def test_a_malformed_row_is_named_with_its_place(tmp_path, line, complaint):
     path = tmp_path / "mine.jsonl"
-    path.write_text(line + "\n", encoding="utf-8")
+    path.write_text(f"\n{line}\n", encoding="utf-8")
     with pytest.raises(RuleError, match=re.escape(complaint)) as e:
-        lexicon_rows([path])
-    assert str(path) in str(e.value)
+        read_ruleset([path])
+    assert str(e.value).startswith(f"{path}, line 2: ")
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(RuleError, match="cannot read"):
-        lexicon_rows([tmp_path / "none.jsonl"])
+        read_ruleset([tmp_path / "none.jsonl"])
+
+
+def test_rows_of_the_user_add_replace_and_switch_off(tmp_path):
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    new = {"id": "dataset:plume", "label": "Dataset", "name": "plume of joy"}
+    cue = {"id": "merrily", "kind": "gain", "after": "merrier", "precision": 0.5, "examples": ["[3%] merrier"], "counters": ["[3%] more"]}
+    ours = [row["id"] for row in FIGURES]
+    first.write_text(f'{json.dumps(new)}\n{json.dumps(cue)}\n{{"id": "method:bert", "off": true}}\n', encoding="utf-8")
+    second.write_text(json.dumps({**cue, "id": ours[1], "after": "jollier"}) + "\n" + json.dumps({**new, "name": "plume"}), encoding="utf-8")
+    both = read_ruleset([first, second])
+    assert both["lexicon"][0] == {**new, "name": "plume"}
+    assert "method:bert" not in {row["id"] for row in both["lexicon"]}
+    assert len(both["lexicon"]) == len(LEXICON)
+    assert [row["id"] for row in both["figures"]] == ["merrily", *ours]
+    assert both["figures"][2]["after"] == "jollier"
+    assert (both["patterns"], both["relations"]) == (RULESET["patterns"], RULESET["relations"])
 
 
 def test_a_pattern_that_is_no_regular_expression_is_named():
@@ -176,6 +229,8 @@ def test_a_pattern_that_is_no_regular_expression_is_named():
         rules.Rules([{**row, "pattern": "x"}], [], [])
     with pytest.raises(RuleError, match="broken"):
         relations.Rules([{**row, "type": "IS_A"}], load_schema())
+    with pytest.raises(RuleError, match="tail"):
+        relations.Rules([{**row, "type": "IS_A", "pattern": "x"}], load_schema())
     with pytest.raises(RuleError, match="broken"):
         figures.Rules([{"id": "broken", "kind": "gain", "before": "(", "precision": 1.0}])
 
@@ -186,19 +241,6 @@ def test_a_pattern_that_is_no_regular_expression_is_named():
 def found_by(row, text):
     compiled = rules.Rules([row], (SCHEMAS / "boundary.txt").read_text(encoding="utf-8").split(), [])
     return sorted({(f.start, text[f.start : f.end]) for f in compiled.find(text, words(text))})
-
-
-@pytest.mark.parametrize("row", PATTERNS, ids=by_id)
-def test_a_pattern_finds_its_examples_and_no_counterexample(row):
-    assert row["label"] in (*load_schema().entity_labels, "")
-    assert row["examples"]
-    assert row["counters"]
-    for example in row["examples"]:
-        text = re.sub(r"[\[\]]", "", example)
-        expected = re.findall(r"\[([^\]]+)\]", example)
-        assert [surface for _, surface in found_by(row, text)] == expected
-    for counter in row["counters"]:
-        assert found_by(row, counter) == []
 
 
 @pytest.mark.parametrize("row", [r for r in PATTERNS if "heads" in r], ids=by_id)
@@ -213,44 +255,7 @@ def test_no_head_noun_stands_in_two_rows():
     assert len(heads) == len(set(heads))
 
 
-# --- relations
-
-
-@pytest.mark.parametrize("row", [*WORDINGS, *ATTACHMENTS], ids=by_id)
-def test_a_relation_rule_finds_its_examples_and_no_counterexample(row):
-    assert row["type"] in load_schema().claim_types
-    assert row["examples"]
-    assert row["counters"]
-    others = [r for r in WORDINGS if r["type"] == "INTRODUCES"] if "place" in row else []
-    compiled = relations.Rules([*others, row], load_schema())
-    for example in (*row["examples"], *row["counters"]):
-        text, mentions, roles = marked(example)
-        if "\n" not in example:
-            text, shift = f"A title\n{text}", len("A title\n")
-            mentions = [relations.Named(m.start + shift, m.end + shift, m.label, m.entity) for m in mentions]
-        got = {(r.head, r.tail) for r in relations.relations(text, spans_of(text), mentions, compiled) if r.source == row["id"]}
-        assert got == {(h, t) for h in roles["head"] or ["paper"] for t in roles["tail"]}, example
-
-
-@pytest.mark.parametrize("row", CUES, ids=by_id)
-def test_a_polarity_cue_fits_its_examples_and_no_counterexample(row):
-    pattern = re.compile(relations.expand(row["pattern"]))
-    assert all(pattern.search(e) for e in row["examples"])
-    assert not any(pattern.search(c) for c in row["counters"])
-
-
 # --- figures
-
-
-@pytest.mark.parametrize("row", FIGURES, ids=by_id)
-def test_a_figure_cue_fits_its_examples_and_no_counterexample(row):
-    compiled = figures.Rules([row])
-    for example in row["examples"]:
-        before, after = re.split(r"\[[^\]]+\]", example)
-        assert compiled.read(before, after) == row, example
-    for counter in row["counters"]:
-        before, after = re.split(r"\[[^\]]+\]", counter)
-        assert compiled.read(before, after) is None, counter
 
 
 @pytest.mark.parametrize(
@@ -280,7 +285,7 @@ def test_figures(text, expected):
 
 def results_of(text, proposal=None):
     """Value, method, data set and metric of each figure of a marked sentence."""
-    text, mentions, _ = marked(f"A title\n{text}")
+    text, mentions, _ = mentioned(f"A title\n{text}")
     return [(r.value, r.method, r.dataset, r.metric) for r in figures.results(text, spans_of(text), mentions, proposal, figures.Rules(FIGURES))]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from kgbuild.cli import ask, build, evaluate, export, server
+from kgbuild.cli import ask, build, evaluate, export, rules, server
 from kgbuild.errors import KGError
 
 INTERRUPTED = 130
@@ -54,6 +54,7 @@ for command in (
     ask.cypher,
     ask.view,
     evaluate.evaluate,
+    rules.rules,
     server.neo4j,
     server.push,
     server.doctor,

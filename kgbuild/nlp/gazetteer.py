@@ -19,9 +19,12 @@ FIELDS: dict[str, type] = {
     "variant_of": str,
     "better": str,
     "precision": float,
+    "examples": list,
+    "counters": list,
 }
 """Fields of a row. ``case``: only written exactly so (a name that is also a common word); ``context``: one of these
-words must stand in the text too; ``variant_of``: id of the family; ``better``: ``higher`` or ``lower``, for metrics."""
+words must stand in the text too; ``variant_of``: id of the family; ``better``: ``higher`` or ``lower``, for metrics.
+``examples`` mark the name with [ ], ``counters`` write it where it means something else: for names that are common words."""
 REQUIRED = ("id", "label", "name")
 
 _GAP = re.compile(r"\s+|\s?[-‐‑–—/'’@+.:^~&*]\s?|\}?\$?[_^]?\{?|\\_|\s?\(|\)\s?")

@@ -127,6 +127,8 @@ class Rules:
                 except re.error as e:
                     raise RuleError(f"relation rule {row['id']!r} is no regular expression: {e}") from e
                 if "type" in row:
+                    if "tail" not in pattern.groupindex:
+                        raise RuleError(f"relation rule {row['id']!r} has no group (?P<tail>…)")
                     needs = tuple(frozenset(codes.replace("X", "MDBTR")) for codes in _MACRO_SLOT.findall(row["pattern"]))
                     self.wordings.append((pattern, needs, row))
                 else:

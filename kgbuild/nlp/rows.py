@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,33 +20,41 @@ def read_rows(paths: Iterable[Path], fields: Mapping[str, type], required: Itera
     """
     rows: dict[str, Row] = {}
     for path in paths:
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as e:
-            raise RuleError(f"cannot read {path}: {e}") from e
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as e:
-                raise RuleError(f"{path}, line {number}: not JSON: {e}") from e
-            fault = _fault(row, fields, required)
-            if fault:
-                raise RuleError(f"{path}, line {number}: {fault}")
+        for where, row in objects(path):
+            if fault := field_fault(row, fields, required):
+                raise RuleError(f"{where}: {fault}")
             rows[row["id"]] = row
     return list(rows.values())
 
 
-def _fault(row: Any, fields: Mapping[str, type], required: Iterable[str]) -> str | None:
-    if not isinstance(row, dict):
-        return "a row must be a JSON object"
+def objects(path: Path) -> Iterator[tuple[str, Row]]:
+    """The JSON objects of a file, each with its place. Raises RuleError where the file cannot be read or holds others."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as e:
+        raise RuleError(f"cannot read {path}: {e}") from e
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            where = f"{path}, line {number}"
+            try:
+                row = json.loads(line)
+            except ValueError as e:
+                raise RuleError(f"{where}: not JSON: {e}") from e
+            if not isinstance(row, dict):
+                raise RuleError(f"{where}: a row must be a JSON object")
+            yield where, row
+
+
+def field_fault(row: Row, fields: Mapping[str, type], required: Iterable[str]) -> str | None:
+    """What is wrong with the fields of a row: one is missing, unknown, or of another type. Lists hold texts."""
     missing = [name for name in required if name not in row]
     if missing:
         return f"field {missing[0]!r} is missing"
     for name, value in row.items():
         if name not in fields:
             return f"unknown field {name!r}; a row may have {', '.join(fields)}"
-        if not isinstance(value, fields[name]):
+        if not isinstance(value, (int, float) if fields[name] is float else fields[name]):
             return f"field {name!r} must be {fields[name].__name__}"
+        if isinstance(value, list) and not all(isinstance(item, str) for item in value):
+            return f"field {name!r} must be a list of texts"
     return None

@@ -95,7 +95,7 @@ class Rules:
             if "pattern" in row:
                 self.patterns.append((compile_pattern(row), row))
             for head in row.get("heads", ()):
-                self.heads[head] = row
+                self.heads.setdefault(head, row)
 
     def find(self, text: str, text_words: list[Word]) -> Iterator[Found]:
         """Every name or term in the text, overlapping ones included."""
