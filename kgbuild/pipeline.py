@@ -57,19 +57,36 @@ def _silent(stage: str, done: int, total: int | None) -> None:
     pass
 
 
-def build(inputs: Iterable[str | Path | Paper], workspace: str | Path, *, model: str = "default", progress: Progress = _silent) -> Report:
+def build(
+    inputs: Iterable[str | Path | Paper],
+    workspace: str | Path,
+    *,
+    model: str = "default",
+    rules: Iterable[str | Path] = (),
+    progress: Progress = _silent,
+) -> Report:
     """Make the workspace hold exactly the papers of the given inputs: files, or papers.
 
+    ``model`` and ``rules`` are those of :func:`kgbuild.nlp.load`; the workspace keeps them for :func:`add`.
     Raises SourceError where nothing can be read; the workspace is then left as it was.
     """
     space = Workspace(workspace)
     with space.lock():
         papers, rejects = _read(_listed(inputs), progress)
-        return _settle(space, papers, len(papers), rejects, rejects, model, progress)
+        return _settle(space, papers, len(papers), rejects, rejects, model, rules, progress)
 
 
-def add(inputs: Iterable[str | Path | Paper], workspace: str | Path, *, progress: Progress = _silent) -> Report:
-    """Add the papers of the given inputs; a paper that is there already is completed, not doubled."""
+def add(
+    inputs: Iterable[str | Path | Paper],
+    workspace: str | Path,
+    *,
+    rules: Iterable[str | Path] | None = None,
+    progress: Progress = _silent,
+) -> Report:
+    """Add the papers of the given inputs; a paper that is there already is completed, not doubled.
+
+    ``rules`` take the place of those that the workspace was built with, for all its papers.
+    """
     space = Workspace(workspace)
     with space.lock():
         model = space.manifest()["model"]
@@ -77,7 +94,7 @@ def add(inputs: Iterable[str | Path | Paper], workspace: str | Path, *, progress
         papers, rejects = _read(inputs, progress)
         again = {str(i) for i in inputs if not isinstance(i, Paper)}
         quarantine = [row for row in space.quarantine() if row["source"] not in again] + rejects
-        return _settle(space, space.papers() + papers, len(papers), rejects, quarantine, model, progress)
+        return _settle(space, space.papers() + papers, len(papers), rejects, quarantine, model, space.rules() if rules is None else rules, progress)
 
 
 def remove(papers: Iterable[str], workspace: str | Path, *, progress: Progress = _silent) -> Report:
@@ -103,7 +120,7 @@ def remove(papers: Iterable[str], workspace: str | Path, *, progress: Progress =
             if id_ is None:
                 raise NotFoundError(f"no paper {name!r} in {workspace}; give an id (see `kgbuild cypher \"MATCH (p:Paper) RETURN p.id, p.title\"`) or a whole title")
             gone.add(id_)
-        return _settle(space, [p for p in held if p.id not in gone], 0, [], space.quarantine(), model, progress)
+        return _settle(space, [p for p in held if p.id not in gone], 0, [], space.quarantine(), model, space.rules(), progress)
 
 
 def _listed(inputs: Iterable[str | Path | Paper]) -> list[str | Path | Paper]:
@@ -141,11 +158,13 @@ def _settle(
     rejects: list[dict[str, Any]],
     quarantine: list[dict[str, Any]],
     model: str,
+    rules: Iterable[str | Path],
     progress: Progress,
 ) -> Report:
     """Extract what is new, build the graph of these papers, make it current, and update the embedded store."""
     papers = sources.merge(papers)
-    language = nlp.load(model)
+    rules = list(rules)
+    language = nlp.load(model, rules=rules)
     version = nlp.version(language)
     shards = Shards(space, version)
     extracted = _extract(language, papers, shards, progress)
@@ -171,7 +190,7 @@ def _settle(
             "rejected": dict(built.rejected),
             "versions": versions() | {"pipeline": version},
         }
-        changed = space.publish(draft, papers, built.memory, quarantine, manifest)
+        changed = space.publish(draft, papers, built.memory, rules, quarantine, manifest)
     shards.prune(set(by_key))
     progress("store", 0, None)
     try:

@@ -1,7 +1,7 @@
 """A workspace: one folder that holds what was read, what was extracted, and the graph.
 
     manifest.json          which graph is current, its counts, and the versions that made it
-    graph-<digest>/        papers.parquet, names.json, nodes/, relationships/; the one before it stays for its readers
+    graph-<digest>/        papers.parquet, names.json, rules.jsonl, nodes/, relationships/; the one before it stays for its readers
     extractions/<version>/ shards of extractions, keyed by the paper's text: the resumable checkpoint
     quarantine.jsonl       what could not be read: file, line, reason
     embedded.kgl…          the embedded database; made from the tables, can be deleted at any time
@@ -98,6 +98,11 @@ class Workspace:
         except (WorkspaceError, OSError, ValueError, KeyError):
             return Memory()
 
+    def rules(self) -> list[Path]:
+        """The file with the user's rules that the papers were read with; none where there were none."""
+        path = self.folder / self.manifest()["graph"] / "rules.jsonl"
+        return [path] if path.exists() else []
+
     def quarantine(self) -> list[dict[str, Any]]:
         """What could not be read."""
         path = self.folder / "quarantine.jsonl"
@@ -134,13 +139,22 @@ class Workspace:
             shutil.rmtree(folder, ignore_errors=True)
 
     def publish(
-        self, draft: Path, papers: Iterable[Paper], memory: Memory, quarantine: Iterable[Mapping[str, Any]], manifest: Mapping[str, Any]
+        self,
+        draft: Path,
+        papers: Iterable[Paper],
+        memory: Memory,
+        rules: Iterable[str | Path],
+        quarantine: Iterable[Mapping[str, Any]],
+        manifest: Mapping[str, Any],
     ) -> bool:
         """Make the graph in ``draft`` the current one; whether that changed anything."""
         rows = [{k: v for k, v in asdict(p).items() if k in _PAPER_COLUMNS} for p in papers]
         pl.DataFrame(rows, schema=_PAPER_COLUMNS, orient="row").write_parquet(draft / "papers.parquet")
         names = {"ids": sorted([*name, id_] for name, id_ in memory.ids.items()), "redirects": dict(sorted(memory.redirects.items()))}
         _write(draft / "names.json", _dumps(names))
+        # one after the other, as they were read: a later row may replace an earlier one
+        if mine := "".join(Path(path).read_text(encoding="utf-8-sig").rstrip() + "\n" for path in rules):
+            _write(draft / "rules.jsonl", mine)
         name = f"graph-{_tree_digest(draft)}"
         try:
             old: str | None = self.manifest()["graph"]

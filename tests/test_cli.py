@@ -207,6 +207,23 @@ def test_rules_are_tested_by_their_examples(tmp_path: Path):
     assert f"{mine}, line 1: " in run("rules", "test", mine, exit_code=1).stderr
 
 
+def test_rules_of_the_user_go_with_what_reads_papers(tmp_path: Path):
+    gold, mine, out, page = tmp_path / "gold.jsonl", tmp_path / "mine.jsonl", tmp_path / "out.jsonl", sample()[1]
+    mine.write_text('{"id": "dataset:squad", "off": true}\n{"id": "dataset:plume", "label": "Dataset", "name": "SQuAD"}', encoding="utf-8")
+    run("extract", page, "-o", gold, "--model", "rules")
+    run("extract", page, "-o", out, "--model", "rules", "--rules", mine)
+    for path, expected in ((gold, {"dataset:squad"}), (out, {"dataset:plume"})):
+        mentions = [m for line in path.read_text(encoding="utf-8").splitlines() for m in json.loads(line)["entities"]]
+        assert {m["lexicon"] for m in mentions if m["text"] == "SQuAD"} == expected
+    said = json.loads(run("eval", gold, "--model", "rules", "--rules", mine, "--format", "json").stdout)
+    assert "dataset:plume" in said["sources"]["mention"]
+    run("eval", gold, out, "--rules", mine, exit_code=2)
+    run("build", page, "-w", tmp_path / "w", "--model", "rules", "--rules", mine)
+    assert json.loads(run("find", "SQuAD", "-w", tmp_path / "w", "--format", "json").stdout)[0]["id"] == "dataset:plume"
+    mine.write_text("{}", encoding="utf-8")
+    assert f"{mine}, line 1: " in run("add", page, "-w", tmp_path / "w", "--rules", mine, exit_code=1).stderr
+
+
 def test_the_demo_answers_and_draws(tmp_path: Path):
     said = run("demo", "-w", tmp_path / "demo", "--model", "rules")
     for name, _ in DEMO:

@@ -846,5 +846,5 @@ def test_what_goes_wrong_is_one_line(files: tuple[Path, Path], tmp_path: Path):
     assert "bad.jsonl:1: id: Field required" in said.stderr
     assert said.stdout == ""
     assert "cannot write" in run("eval", *files, "--errors", tmp_path / "bad.jsonl" / "page.html", exit_code=1).stderr
-    assert "goes without PREDICTED" in run("eval", *files, "--model", "rules", exit_code=2).stderr
+    assert "go without PREDICTED" in run("eval", *files, "--model", "rules", exit_code=2).stderr
     assert "no model" in run("eval", files[0], "--model", "nobody", exit_code=1).stderr

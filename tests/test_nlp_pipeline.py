@@ -254,19 +254,43 @@ def test_saved_and_loaded_it_reads_the_same(nlp, tmp_path):
     assert list(extraction.extract(extraction.load("rules").from_bytes(nlp.to_bytes()), [p])) == expected
 
 
-def test_rows_of_the_user_come_after_ours_and_replace_them(tmp_path):
-    mine = tmp_path / "mine.jsonl"
-    mine.write_text(
-        '{"id": "dataset:plume", "label": "Dataset", "name": "plume of joy"}\n{"id": "method:bert", "label": "Method", "name": "QuiteOtherName"}\n',
-        encoding="utf-8",
-    )
-    nlp = extraction.load("rules", lexicon=[mine])
-    assert extraction.version(nlp) != extraction.version(extraction.load("rules"))
-    doc = nlp("Birds\nThe plume of joy and the quiteothername.")
-    assert [(e.text, e.kb_id_) for e in doc.ents] == [("plume of joy", "dataset:plume"), ("quiteothername", "method:bert")]
+MINE = """
+{"id": "dataset:plume", "label": "Dataset", "name": "plume of joy"}
+{"id": "method:bert", "label": "Method", "name": "QuiteOtherName"}
+{"id": "dataset:imagenet", "off": true}
+{"id": "aviary", "label": "Dataset", "pattern": "(?P<name>{CAP}) aviary", "precision": 0.9, "examples": ["the [Foo] aviary"], "counters": ["an aviary"]}
+{"id": "nests-in", "type": "EVALUATED_ON", "pattern": "(?P<head>{M}) nests in the (?P<tail>{D})", "precision": 0.7, "examples": ["[FooNet|Method|head] nests in the [BirdSet|Dataset|tail]"], "counters": ["[FooNet|Method] and the [BirdSet|Dataset]"]}
+{"id": "merrier", "kind": "cost", "direction": "up", "after": "merrier", "precision": 0.6, "examples": ["[3%] merrier"], "counters": ["[3%] more"]}
+"""
+"""Rows of the user for every table."""
+READ = "Birds\nThe plume of joy and imagenet. QuiteOtherName nests in the Dawn aviary and is 3% merrier by 4%."
+
+
+@pytest.fixture
+def mine(tmp_path):
+    path = tmp_path / "mine.jsonl"
+    path.write_text(MINE, encoding="utf-8")
+    return path
+
+
+def check_mine(doc):
+    assert [(e.text, e.kb_id_) for e in doc.ents] == [("plume of joy", "dataset:plume"), ("QuiteOtherName", "method:bert"), ("Dawn", "")]
+    assert ("nests-in", "EVALUATED_ON", "e2", "e3") in [(r["source"], r["type"], r["head"], r["tail"]) for r in doc._.kg_relations]
+    assert [(r["value"], r["source"], r["kind"], r["direction"]) for r in doc._.kg_results][:1] == [("3%", "merrier", "cost", "up")]
+
+
+def test_rows_of_the_user_add_to_ours_replace_them_and_switch_them_off(mine, tmp_path):
+    nlp = extraction.load("rules", rules=[mine])
+    check_mine(nlp(READ))
     nlp.to_disk(tmp_path / "pipeline")
     mine.unlink()
-    assert [e.kb_id_ for e in spacy.load(tmp_path / "pipeline")("Birds\nThe plume of joy.").ents] == ["dataset:plume"]
+    check_mine(spacy.load(tmp_path / "pipeline")(READ))
+
+
+@pytest.mark.parametrize("row", MINE.split("\n")[1:-1], ids=lambda row: row[8:20])
+def test_every_row_of_the_user_is_part_of_the_version(row, tmp_path):
+    (tmp_path / "one.jsonl").write_text(row, encoding="utf-8")
+    assert extraction.version(extraction.load("rules", rules=[tmp_path / "one.jsonl"])) != extraction.version(extraction.load("rules"))
 
 
 def test_the_version_names_what_a_record_depends_on(nlp):
@@ -283,7 +307,7 @@ def test_unknown_models_and_files_are_named(tmp_path):
     with pytest.raises(ModelError, match="rules"):
         extraction.load("no-such-model")
     with pytest.raises(RuleError, match=r"none\.jsonl"):
-        extraction.load("rules", lexicon=[tmp_path / "none.jsonl"])
+        extraction.load("rules", rules=[tmp_path / "none.jsonl"])
 
 
 @Language.component("test_tagger", assigns=["doc.spans"])

@@ -57,6 +57,32 @@ def test_building_again_changes_nothing_and_reads_nothing_again(tmp_path: Path, 
     assert tables(tmp_path / "w") == before
 
 
+def test_a_workspace_keeps_the_rules_that_it_was_built_with(tmp_path: Path):
+    papers = write_papers(tmp_path / "a.jsonl", range(8))
+    rules = tmp_path / "mine.jsonl"
+    rules.write_text('{"id": "metric:accuracy", "off": true}\n{"id": "dataset:loom", "label": "Dataset", "name": "accuracy"}', encoding="utf-8")
+
+    def ids() -> set[str]:
+        """Which of these entities the graph has."""
+        tables = Workspace(tmp_path / "w").tables()
+        return {"metric:accuracy", "dataset:loom", "task:weaving"} & {i for label in ("Metric", "Dataset", "Task") for i in tables.nodes(label)["id"]}
+
+    kg.build([papers], tmp_path / "w", model="rules", rules=[rules])
+    assert ids() == {"dataset:loom"}
+    before = tables(tmp_path / "w")
+    rules.unlink()
+    more = write_papers(tmp_path / "b.jsonl", range(8, 9))
+    assert kg.add([more], tmp_path / "w").extracted == 1
+    assert ids() == {"dataset:loom"}
+    assert kg.remove(["made:00008"], tmp_path / "w").extracted == 0
+    assert tables(tmp_path / "w") == before
+    rules.write_text('{"id": "task:weaving", "label": "Task", "name": "evaluate it"}', encoding="utf-8")
+    assert kg.add([more], tmp_path / "w", rules=[rules]).extracted == 9
+    assert ids() == {"metric:accuracy", "task:weaving"}
+    assert kg.build([papers], tmp_path / "w", model="rules").extracted == 8
+    assert Workspace(tmp_path / "w").rules() == []
+
+
 def test_the_split_and_order_of_inputs_change_nothing(tmp_path: Path, build: Callable[..., kg.Report]):
     build("one", range(20))
     build("two", range(10, 20), range(10))

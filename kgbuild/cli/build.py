@@ -13,7 +13,7 @@ import click
 
 from kgbuild import api
 from kgbuild.cli.ask import write_focus
-from kgbuild.cli.options import files, model, output, workspace
+from kgbuild.cli.options import files, model, output, rules, workspace
 from kgbuild.cli.output import Row, print_figures, print_rows, progress_bars
 from kgbuild.errors import SourceError
 from kgbuild.resources import sample
@@ -32,8 +32,9 @@ SHOWN = 20
 @files
 @workspace
 @model
+@rules
 @output
-def build(files: tuple[str, ...], workspace: Path, model: str, form: str) -> None:
+def build(files: tuple[str, ...], workspace: Path, model: str, rules: tuple[Path, ...], form: str) -> None:
     """Make the workspace hold exactly the papers of FILES.
 
     Reads Hugging Face "Daily Papers" pages saved as text and JSON Lines with `title` and `abstract`, gzipped or not;
@@ -42,20 +43,24 @@ def build(files: tuple[str, ...], workspace: Path, model: str, form: str) -> Non
     from kgbuild import pipeline
 
     with progress_bars() as progress:
-        report = pipeline.build(files, workspace, model=model, progress=progress)
+        report = pipeline.build(files, workspace, model=model, rules=rules, progress=progress)
     _report(report, form)
 
 
 @click.command()
 @files
 @workspace
+@rules
 @output
-def add(files: tuple[str, ...], workspace: Path, form: str) -> None:
-    """Add the papers of FILES to the workspace."""
+def add(files: tuple[str, ...], workspace: Path, rules: tuple[Path, ...], form: str) -> None:
+    """Add the papers of FILES to the workspace.
+
+    They are read with the model and the rules of the build; with --rules, all papers are read again with these.
+    """
     from kgbuild import pipeline
 
     with progress_bars() as progress:
-        report = pipeline.add(files, workspace, progress=progress)
+        report = pipeline.add(files, workspace, rules=rules or None, progress=progress)
     _report(report, form)
 
 
@@ -76,8 +81,9 @@ def remove(papers: tuple[str, ...], workspace: Path, form: str) -> None:
 @files
 @click.option("-o", "--output", "target", type=click.Path(dir_okay=False), required=True, help="JSON Lines file to write; `-` is standard output.")
 @model
+@rules
 @output
-def extract(files: tuple[str, ...], target: str, model: str, form: str) -> None:
+def extract(files: tuple[str, ...], target: str, model: str, rules: tuple[Path, ...], form: str) -> None:
     """Write what each paper of FILES says, one JSON record a line, without building a graph."""
     from kgbuild import nlp, sources
     from kgbuild.records import to_record
@@ -89,8 +95,9 @@ def extract(files: tuple[str, ...], target: str, model: str, form: str) -> None:
     counts = {"papers": len(papers), "quarantined": len(rejects), "entities": 0, "relations": 0, "results": 0}
     if target != "-" and not Path(target).absolute().parent.is_dir():
         raise SourceError(f"cannot write {target}: there is no such folder")
+    language = nlp.load(model, rules=rules)
     with progress_bars() as progress, click.open_file(target, "w", encoding="utf-8", atomic=target != "-") as out:
-        for done, (paper, extraction) in enumerate(nlp.extract(nlp.load(model), papers), 1):
+        for done, (paper, extraction) in enumerate(nlp.extract(language, papers), 1):
             record = to_record(paper, extraction)
             out.write(json.dumps(record, ensure_ascii=False) + "\n")
             for what in ("entities", "relations", "results"):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from kgbuild.cli.options import model, output
+from kgbuild.cli.options import model, output, rules
 from kgbuild.cli.output import Row, print_rows, progress_bars
 from kgbuild.errors import KGError
 from kgbuild.evaluate import GOLD, NAMES, Report, Score, page, predict, read, read_records
@@ -24,11 +24,21 @@ SOURCES = 25
 @click.argument("gold", type=click.Path(path_type=Path))
 @click.argument("predicted", required=False, type=click.Path(path_type=Path))
 @model
+@rules
 @output
 @click.option("--errors", type=click.Path(dir_okay=False, path_type=Path), help="HTML page to write: every error in its context.")
 @click.option("--reader", type=click.Choice(NAMES), default=GOLD, show_default=True, help="What GOLD holds: our own records, or a public test set.")
 @click.pass_context
-def evaluate(ctx: click.Context, gold: Path, predicted: Path | None, model: str, form: str, errors: Path | None, reader: str) -> None:
+def evaluate(
+    ctx: click.Context,
+    gold: Path,
+    predicted: Path | None,
+    model: str,
+    rules: tuple[Path, ...],
+    form: str,
+    errors: Path | None,
+    reader: str,
+) -> None:
     """Measure PREDICTED, or what the model reads in the texts of GOLD, against the annotations of GOLD.
 
     Both are JSON Lines, gzipped or not, one record a paper as `kgbuild extract` writes them, joined on `id`. GOLD may
@@ -38,15 +48,15 @@ def evaluate(ctx: click.Context, gold: Path, predicted: Path | None, model: str,
     """
     wanted = read(gold, reader)
     if predicted is not None:
-        if ctx.get_parameter_source("model") is click.core.ParameterSource.COMMANDLINE:
-            raise click.UsageError("--model says what to read GOLD with, so it goes without PREDICTED")
+        if rules or ctx.get_parameter_source("model") is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError("--model and --rules say what to read GOLD with, so they go without PREDICTED")
         said = read_records(predicted)
     else:
         from kgbuild import nlp
 
         said = []
         with progress_bars() as progress:
-            for done, record in enumerate(predict(wanted, partial(nlp.extract, nlp.load(model)), reader), 1):
+            for done, record in enumerate(predict(wanted, partial(nlp.extract, nlp.load(model, rules=rules)), reader), 1):
                 said.append(record)
                 progress("extract", done, len(wanted))
     report = measure(wanted, said, reader)

@@ -20,4 +20,11 @@ output = click.option(
     "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True, help="How to print."
 )
 model = click.option("--model", default="default", show_default=True, help="Extraction model; `rules` is rules and lexicon alone.")
+rules = click.option(
+    "--rules",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Rules of your own, JSON Lines: they add to ours, replace them or switch them off; may be given more than once.",
+)
 files = click.argument("files", nargs=-1, required=True)

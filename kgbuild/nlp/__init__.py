@@ -16,7 +16,9 @@ from spacy.tokens import Doc
 from kgbuild.errors import ModelError
 from kgbuild.nlp import components as components  # registers the factories
 from kgbuild.nlp import model as _model  # noqa: F401 - registers its factory
+from kgbuild.nlp.components import RowComponent
 from kgbuild.nlp.rows import Row
+from kgbuild.nlp.ruleset import Ruleset, read_ruleset
 from kgbuild.nlp.text import make_tokenizer
 from kgbuild.records import Extraction, Mention, Paper, from_json
 
@@ -24,10 +26,11 @@ MODELS = ("default", "rules")
 """Names that :func:`load` knows: the trained tagger mended by rules and lexicon, and these alone."""
 
 
-def load(model: str = "default", *, lexicon: Iterable[str | Path] = ()) -> Language:
-    """The extraction pipeline. ``rules`` is lexicon and rules alone; ``default`` has the trained tagger as well.
+def load(model: str = "default", *, rules: Iterable[str | Path] = ()) -> Language:
+    """The extraction pipeline. Model ``rules`` is lexicon and rules alone; ``default`` has the trained tagger as well.
 
-    ``lexicon`` names further lexicon files; their rows replace packaged ones of the same id.
+    ``rules`` names files of the user's rows, which add to the packaged ones, replace them or switch them off
+    (see :mod:`kgbuild.nlp.ruleset`).
     Raises ModelError for an unknown name or a missing model, and RuleError for a malformed file.
     """
     if model not in MODELS:
@@ -38,12 +41,23 @@ def load(model: str = "default", *, lexicon: Iterable[str | Path] = ()) -> Langu
     nlp.add_pipe("kg_abbreviations")
     if model == "default":
         nlp.add_pipe("kg_model")
-    nlp.add_pipe("kg_lexicon").use(components.lexicon_rows(lexicon))  # type: ignore[attr-defined]
+    nlp.add_pipe("kg_lexicon")
     nlp.add_pipe("kg_patterns")
     nlp.add_pipe("kg_mentions")
     nlp.add_pipe("kg_relations")
     nlp.add_pipe("kg_results")
+    if paths := list(rules):
+        _use(nlp, read_ruleset(paths))
     return nlp
+
+
+def _use(nlp: Language, ruleset: Ruleset) -> None:
+    """Puts the rows of a rule set into the components that apply them."""
+    held = {name: pipe for name, pipe in nlp.pipeline if isinstance(pipe, RowComponent)}
+    held["kg_lexicon"].use(ruleset["lexicon"])
+    held["kg_patterns"].use({**held["kg_patterns"].rows, "patterns": ruleset["patterns"]})
+    held["kg_relations"].use(ruleset["relations"])
+    held["kg_results"].use(ruleset["figures"])
 
 
 def version(nlp: Language) -> str:

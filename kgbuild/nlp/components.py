@@ -133,15 +133,11 @@ def find_abbreviations(doc: Doc) -> Doc:
     return doc
 
 
-def lexicon_rows(paths: Iterable[str | Path] = ()) -> list[Row]:
-    """The packaged lexicon and the user's files; a row of theirs replaces ours of the same id."""
-    return read_rows([resource("schemas") / "lexicon.jsonl", *map(Path, paths)], gazetteer.FIELDS, gazetteer.REQUIRED)
-
-
 @Language.factory("kg_lexicon", assigns=["doc.spans"])
 def make_lexicon(nlp: Language, name: str) -> RowComponent[gazetteer.Lexicon]:
     """Proposes the names of the lexicon."""
-    return RowComponent(lexicon_rows(), gazetteer.Lexicon, _apply_lexicon)
+    rows = read_rows([resource("schemas") / "lexicon.jsonl"], gazetteer.FIELDS, gazetteer.REQUIRED)
+    return RowComponent(rows, gazetteer.Lexicon, _apply_lexicon)
 
 
 def _apply_lexicon(doc: Doc, known: gazetteer.Lexicon) -> None:
