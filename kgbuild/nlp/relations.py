@@ -13,6 +13,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 
 from kgbuild.errors import RuleError
 from kgbuild.nlp.rows import Row
@@ -92,6 +93,13 @@ class Sentence:
         here, there = self.offsets[i]
         return there + at - here
 
+    def place(self, at: int) -> int:
+        """The place in ``slots`` of a place in the text; of one inside a slot, the slot's end."""
+        i = bisect_right(self.offsets, at, key=itemgetter(1)) - 1
+        here, there = self.offsets[i]
+        following = self.offsets[i + 1][0] if i + 1 < len(self.offsets) else len(self.slots)
+        return min(here + at - there, following)
+
 
 def expand(pattern: str) -> str:
     """The pattern with its macros written out.
@@ -136,6 +144,17 @@ class Rules:
             else:
                 self.attachments[row["proposal"], row["place"]].append(row)
 
+    def polarity(self, part: Sentence, start: int, end: int) -> str:
+        """How a sentence speaks of what its text from ``start`` to ``end`` states (``asserted``, ``negated``, …).
+
+        The first cue that fits in the clause that ends there decides. A relation of two mentions is stated from where
+        the first begins to where the second ends; one whose ends stand in two sentences, by the end in ``part`` alone.
+        """
+        first, last = part.place(start), part.place(end)
+        before = [m.end() for m in _CLAUSE.finditer(part.slots, 0, first)]
+        clause = part.slots[before[-1] if before else 0 : last]
+        return next((row["polarity"] for pattern, row in self.cues if pattern.search(clause)), "asserted")
+
 
 def sentences(text: str, spans: Sequence[Span], mentions: Sequence[Named]) -> list[Sentence]:
     """The sentences of a text with slots. A short form in brackets after its long form is one slot with it."""
@@ -171,20 +190,24 @@ def _plain(text: str) -> str:
 
 def relations(text: str, spans: Sequence[Span], mentions: Sequence[Named], rules: Rules) -> list[Relation]:
     """What the paper states about its mentions, by position. The first sentence is the title."""
+    best: dict[tuple[str, str, str, tuple[Span, ...]], Relation] = {}
+    for r in statements(text, spans, mentions, rules):
+        key = (r.type, r.head, r.tail, r.sentences)
+        if key not in best or best[key].confidence < r.confidence:
+            best[key] = r
+    placed = [_on(r, text, mentions) if r.type in ("OUTPERFORMS", "COMPARED_WITH") else r for r in best.values()]
+    return sorted(placed, key=lambda r: (r.sentences, r.tail_span, r.type, r.head))
+
+
+def statements(text: str, spans: Sequence[Span], mentions: Sequence[Named], rules: Rules) -> list[Relation]:
+    """What each rule says of a paper, also where another says the same of the same sentence."""
     known = [m for m in mentions if m.label in _CODE_OF]
     reader = _Reader(sentences(text, spans, known), known, rules)
     stated = list(reader.wordings(lambda row: row["type"] == "INTRODUCES"))
     reader.find_proposals(stated)
     stated += reader.wordings(lambda row: row["type"] != "INTRODUCES")
     pairs = {frozenset((r.head, r.tail)) for r in stated}
-    stated += (r for r in reader.attachments() if frozenset((r.head, r.tail)) not in pairs)
-    best: dict[tuple[str, str, str, tuple[Span, ...]], Relation] = {}
-    for r in stated:
-        key = (r.type, r.head, r.tail, r.sentences)
-        if key not in best or best[key].confidence < r.confidence:
-            best[key] = r
-    placed = [_on(r, text, mentions) if r.type in ("OUTPERFORMS", "COMPARED_WITH") else r for r in best.values()]
-    return sorted(placed, key=lambda r: (r.sentences, r.tail_span, r.type, r.head))
+    return stated + [r for r in reader.attachments() if frozenset((r.head, r.tail)) not in pairs]
 
 
 def _on(comparison: Relation, text: str, mentions: Sequence[Named]) -> Relation:
@@ -270,7 +293,7 @@ class _Reader:
 
     def _matched(self, part: Sentence, m: re.Match[str], row: Row) -> Iterator[Relation]:
         kind: str = row["type"]
-        polarity = self._polarity(part, m.start(), m.end())
+        polarity = self.rules.polarity(part, part.origin(m.start()), part.origin(m.end()))
         tails = [self.mentions[int(n)] for n in _SLOT.findall(m["tail"])]
         has_head = "head" in m.re.groupindex and m["head"] is not None
         heads = [self.mentions[int(n)] for n in _SLOT.findall(m["head"])] if has_head else []
@@ -346,7 +369,6 @@ class _Reader:
         if tail_span is None:
             return
         part = self.parts[i]
-        slot = next((s.start() for s in _SLOT.finditer(part.slots) if self.mentions[int(s[1])] is m), 0)
         yield Relation(
             type=row["type"],
             head=head,
@@ -356,16 +378,10 @@ class _Reader:
             tail_span=tail_span,
             source=row["id"],
             confidence=self._confidence(row, head, tail),
-            polarity=self._polarity(part, slot, slot),
+            polarity=self.rules.polarity(part, m.start, m.start),
         )
 
     def _confidence(self, row: Row, head: str, tail: str) -> float:
         """That the rule is right and both ends are entities."""
         sure: float = row["precision"] * self.sure.get(head, 1.0) * self.sure[tail]
         return round(sure, 3)
-
-    def _polarity(self, part: Sentence, start: int, end: int) -> str:
-        """How the clause speaks that ends with the match: the first cue that fits, else asserted."""
-        before = [m.end() for m in _CLAUSE.finditer(part.slots, 0, start)]
-        clause = part.slots[before[-1] if before else 0 : end]
-        return next((row["polarity"] for pattern, row in self.rules.cues if pattern.search(clause)), "asserted")
