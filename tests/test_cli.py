@@ -207,6 +207,24 @@ def test_rules_are_tested_by_their_examples(tmp_path: Path):
     assert f"{mine}, line 1: " in run("rules", "test", mine, exit_code=1).stderr
 
 
+def test_rules_are_profiled_on_annotated_papers(tmp_path: Path):
+    gold, mine = tmp_path / "gold.jsonl", tmp_path / "mine.jsonl"
+    run("extract", sample()[1], "-o", gold, "--model", "rules")
+    mine.write_text('{"id": "dataset:hush", "label": "Dataset", "name": "the"}', encoding="utf-8")
+    said = run("rules", "profile", gold, "--rules", mine, "--format", "json")
+    rows = json.loads(said.stdout)
+    assert all(row.keys() == {"table", "row", "hits", "right", "precision", "ms"} for row in rows)
+    order = {"lexicon": 0, "patterns": 1, "relations": 2, "figures": 3}
+    assert rows == sorted(rows, key=lambda row: (order[row["table"]], -row["hits"], row["row"]))
+    assert {row["table"] for row in rows} == set(order)
+    (hush,) = (row for row in rows if row["row"] == "dataset:hush")
+    assert hush["hits"] > hush["right"] == 0
+    few = run("rules", "profile", gold, "--limit", "2", "--format", "csv")
+    assert few.stderr.startswith("2 papers, ")
+    assert sum(int(row["hits"]) for row in csv.DictReader(io.StringIO(few.stdout))) < sum(row["hits"] for row in rows)
+    assert "precision" in run("rules", "profile", gold, "--limit", "2").stdout
+
+
 def test_rules_of_the_user_go_with_what_reads_papers(tmp_path: Path):
     gold, mine, out, page = tmp_path / "gold.jsonl", tmp_path / "mine.jsonl", tmp_path / "out.jsonl", sample()[1]
     mine.write_text('{"id": "dataset:squad", "off": true}\n{"id": "dataset:plume", "label": "Dataset", "name": "SQuAD"}', encoding="utf-8")

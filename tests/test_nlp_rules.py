@@ -7,6 +7,8 @@ from collections import defaultdict
 import pytest
 
 from kgbuild.errors import RuleError
+from kgbuild.evaluate.profile import Profiler
+from kgbuild.evaluate.record import Entity, Mark, Record, Relation, Result
 from kgbuild.evaluate.rules import mentioned, spans_of, trials
 from kgbuild.nlp import figures, gazetteer, relations, rules
 from kgbuild.nlp.ruleset import TABLES, read_ruleset, table_of
@@ -304,3 +306,65 @@ def results_of(text, proposal=None):
 )
 def test_of_two_figures_that_are_compared_the_second_is_the_rivals(text, expected):
     assert results_of(text, "Osprey") == expected
+
+
+# --- what each row brings on annotated papers
+
+PROFILED = """
+{"id": "dataset:birdset", "label": "Dataset", "name": "BirdSet", "precision": 0.9}
+{"id": "dataset:set", "label": "Dataset", "name": "Bird", "precision": 0.9}
+{"id": "t-pattern", "label": "Dataset", "pattern": "in (?P<name>{NAME})", "precision": 0.5, "examples": ["in [BirdSet]"], "counters": ["on BirdSet"]}
+{"id": "t-any", "label": "", "pattern": "On (?P<name>{NAME})", "precision": 0.5, "examples": ["On [BirdSet]"], "counters": ["in BirdSet"]}
+{"id": "t-never", "label": "Task", "pattern": "hopping (?P<name>{NAME})", "precision": 0.5, "examples": ["hopping [BirdSet]"], "counters": ["in BirdSet"]}
+{"id": "t-wording", "type": "EVALUATED_ON", "pattern": "(?P<head>{M}) (?:may )?nests? in (?P<tail>{D})", "precision": 0.5, "examples": ["[A|Method|head] nests in [B|Dataset|tail]"], "counters": ["[A|Method] in [B|Dataset]"]}
+{"id": "t-cue", "polarity": "hedged", "pattern": "\\\\bmay nest\\\\b", "examples": ["may nest"], "counters": ["nests"]}
+{"id": "t-figure", "kind": "cost", "after": "merrier", "precision": 0.5, "examples": ["[3%] merrier"], "counters": ["[3%] more"]}
+{"id": "t-none", "kind": "none", "after": "eggs", "precision": 0.5, "examples": ["[500] eggs"], "counters": ["[3%] more"]}
+"""
+GOLD = "FlockNet\nWe propose FlockNet. FlockNet nests in BirdSet. FlockNet may nest in SongSet, 3% merrier. On BirdSet it sees 500 eggs. On PlumeSet not."
+MARKED = [("FlockNet", "Method", "e1"), ("BirdSet", "Dataset", "e2"), ("SongSet", "Benchmark", "e3")]
+
+
+@pytest.mark.parametrize(
+    ("row", "hits", "right", "timed"),
+    [
+        ("dataset:birdset", 2, 2, False),
+        # inside a longer name it is no mention
+        ("dataset:set", 0, 0, None),
+        # one of two, because gold's SongSet has another label
+        ("t-pattern", 2, 1, True),
+        # whatever its label; PlumeSet is what one annotator saw
+        ("t-any", 1, 1, True),
+        ("t-never", 0, 0, True),
+        ("t-wording", 1, 1, True),
+        # gold does not have what is only said to be possible
+        ("t-cue", 1, 1, True),
+        ("t-figure", 1, 0, True),
+        ("t-none", 1, 1, True),
+    ],
+)
+def test_a_profile_counts_what_each_row_says_and_what_of_it_is_right(row, hits, right, timed, tmp_path):
+    (tmp_path / "mine.jsonl").write_text(PROFILED, encoding="utf-8")
+    entities = [
+        Entity(start=m.start(), end=m.end(), label=label, text=surface, entity=entity)
+        for surface, label, entity in MARKED
+        for m in re.finditer(surface, GOLD)
+    ]
+    at = GOLD.index("PlumeSet")
+    gold = Record(
+        id="p1",
+        text=GOLD,
+        entities=tuple(entities),
+        relations=(Relation(type="EVALUATED_ON", head="e1", tail="e2"),),
+        results=(Result(value="3%", kind="gain", method="e1"),),
+        maybe_entities=(Mark(start=at, end=at + len("PlumeSet"), label="Dataset"),),
+    )
+    profiler = Profiler(read_ruleset([tmp_path / "mine.jsonl"]))
+    profiler.read(gold)
+    found = {p.row: p for p in profiler.rows()}
+    if timed is None:
+        assert row not in found
+        return
+    assert (found[row].hits, found[row].right) == (hits, right)
+    assert found[row].precision == (right / hits if hits else None)
+    assert found[row].ms is None if not timed else found[row].ms > 0

@@ -101,8 +101,9 @@ def mentioned(example: str) -> tuple[str, list[relations.Named], dict[str, list[
 
 
 def spans_of(text: str) -> list[Span]:
-    """The sentences of a text."""
-    return list(pairwise([*sentence_starts(text), len(text)]))
+    """The sentences of a text, without the space after each, as the pipeline has them."""
+    bounds = pairwise([*sentence_starts(text), len(text)])
+    return [(start, end - 1 if text[start:end].endswith(" ") else end) for start, end in bounds]
 
 
 def _lexicon(row: Row, known: gazetteer.Lexicon) -> Iterator[Outcome]:

@@ -100,6 +100,11 @@ class Rules:
                 return row
         return None
 
+    def cue(self, text: str, f: Figure, sentence: Span) -> Row | None:
+        """The first row that fits what stands around a figure in its sentence."""
+        start, end = sentence
+        return self.read(text[max(start, f.start - 80) : f.start], text[f.end : min(end, f.end + 60)])
+
 
 _COST = re.compile(r"param|memory|latenc|time|flop|cost|size|token|comput|energy|speed|throughput|overhead|steps|storage|footprint|nfe|fps|runtime", re.IGNORECASE)
 _COST_UNITS = ("B", "M", "GB", "MB", "ms", "hours", "hour", "seconds", "second", "minutes", "minute", "GFLOPs")
@@ -120,7 +125,7 @@ def results(text: str, spans: Sequence[Span], mentions: Sequence[Named], proposa
         for i, f in enumerate(found):
             left = found[i - 1].end if i else start
             right = found[i + 1].start if i + 1 < len(found) else end
-            row = rules.read(text[max(start, f.start - 80) : f.start], text[f.end : min(end, f.end + 60)])
+            row = rules.cue(text, f, (start, end))
             faced = i + 1 < len(found) and _VERSUS.fullmatch(text[f.end : found[i + 1].start])
             facing = i and _VERSUS.fullmatch(text[left : f.start])
             if faced:
