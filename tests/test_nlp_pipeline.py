@@ -194,6 +194,15 @@ def test_odd_texts(read, title, abstract):
     check(*read(title, abstract))
 
 
+def test_two_mentions_in_one_token_break_nothing(nlp):
+    doc = nlp.make_doc("A title\nWe like foo_bar.")
+    start = doc.text.index("foo")
+    propose(doc, [Candidate(start, start + 3, "Method", "x", 0.9), Candidate(start + 4, start + 7, "Task", "x", 0.9)])
+    for name in nlp.pipe_names:
+        doc = nlp.get_pipe(name)(doc)
+    assert [e.text for e in doc.ents] == ["foo_bar"]
+
+
 def test_a_very_long_text(read):
     check(*read("Long", "We use BERT-base (BB) on the FooBar dataset and reach 3.4% F1, which " * 1500))
 

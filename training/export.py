@@ -39,7 +39,9 @@ class Graph:
         """Symmetric int8 and its scales, one for each index that is not of ``axis``."""
         scale = np.maximum(np.abs(table).max(axis=axis), 1e-8) / self.weight_max
         shape = np.expand_dims(scale, axis)
-        return np.clip(np.rint(table / shape), -self.weight_max, self.weight_max).astype(np.int8), scale.astype(np.float32)
+        return np.clip(np.rint(table / shape), -self.weight_max, self.weight_max).astype(np.int8), scale.astype(
+            np.float32
+        )
 
     def embed(self, name: str, table: Array, ids: str) -> str:
         """Rows of a table; int8 with one scale a row."""
@@ -64,7 +66,39 @@ class Graph:
         return self.node("DynamicQuantizeMatMul", [x, w, s, zero, b], name, MS)
 
 
-def build(state: Mapping[str, Array], layers: int = 6, heads: int = 12, int8: bool = True, weight_max: int = 127, keep: Sequence[str] = ()) -> onnx.ModelProto:
+def _layer(g: Graph, w: Mapping[str, Array], p: str, name: str, x: str, heads: int, keep: Sequence[str] = ()) -> str:
+    """One transformer layer with the weights under the prefix ``p``; its nodes begin with ``name``."""
+
+    def linear(part: str, value: str) -> str:
+        return g.linear(
+            f"{name}.{part}", value, w[f"{p}{part}.weight"], w[f"{p}{part}.bias"], f"{name}.{part}" not in keep
+        )
+
+    def norm(part: str, value: str, skip: str) -> str:
+        scale, shift = (
+            g.weight(f"{name}.{part}.weight", w[f"{p}{part}.weight"]),
+            g.weight(f"{name}.{part}.bias", w[f"{p}{part}.bias"]),
+        )
+        total = g.node("Add", [value, skip], f"{name}.{part}.sum")
+        return g.node("LayerNormalization", [total, scale, shift], f"{name}.{part}", axis=-1, epsilon=EPSILON)
+
+    packed = linear("qkv", x)
+    parts = [f"{name}.{n}" for n in ("query", "key", "value")]
+    g.nodes.append(helper.make_node("Split", [packed], parts, name=f"{name}.split", axis=2, num_outputs=3))
+    mixed = g.node("MultiHeadAttention", parts, f"{name}.mixed", MS, num_heads=heads)
+    x = norm("norm1", x, linear("out", mixed))
+    up = g.node("Gelu", [linear("up", x)], f"{name}.gelu", MS)
+    return norm("norm2", x, linear("down", up))
+
+
+def build(
+    state: Mapping[str, Array],
+    layers: int = 6,
+    heads: int = 12,
+    int8: bool = True,
+    weight_max: int = 127,
+    keep: Sequence[str] = (),
+) -> onnx.ModelProto:
     """The graph of one window: subword ids and word features in, a score for each word and tag out.
 
     ``hidden`` is the encoder's last state at each word's first subword, for whatever else wants to use it.
@@ -88,23 +122,7 @@ def build(state: Mapping[str, Array], layers: int = 6, heads: int = 12, int8: bo
         epsilon=EPSILON,
     )
     for i in range(layers):
-        p = f"{e}layers.{i}."
-
-        def linear(name: str, value: str) -> str:
-            return g.linear(f"{i}.{name}", value, w[f"{p}{name}.weight"], w[f"{p}{name}.bias"], f"{i}.{name}" not in keep)  # noqa: B023
-
-        def norm(name: str, value: str, skip: str) -> str:
-            scale, shift = g.weight(f"{i}.{name}.weight", w[f"{p}{name}.weight"]), g.weight(f"{i}.{name}.bias", w[f"{p}{name}.bias"])  # noqa: B023
-            total = g.node("Add", [value, skip], f"{i}.{name}.sum")  # noqa: B023
-            return g.node("LayerNormalization", [total, scale, shift], f"{i}.{name}", axis=-1, epsilon=EPSILON)  # noqa: B023
-
-        packed = linear("qkv", x)
-        parts = [f"{i}.{n}" for n in ("query", "key", "value")]
-        g.nodes.append(helper.make_node("Split", [packed], parts, name=f"{i}.split", axis=2, num_outputs=3))
-        mixed = g.node("MultiHeadAttention", parts, f"{i}.mixed", MS, num_heads=heads)
-        x = norm("norm1", x, linear("out", mixed))
-        up = g.node("Gelu", [linear("up", x)], f"{i}.gelu", MS)
-        x = norm("norm2", x, linear("down", up))
+        x = _layer(g, w, f"{e}layers.{i}.", f"{i}", x, heads, keep)
     states = g.node("Squeeze", [x, zero], "states")
     first = g.node("Gather", [states, "heads"], "hidden")
     last = g.node("Gather", [states, "tails"], "last")
@@ -125,10 +143,124 @@ def build(state: Mapping[str, Array], layers: int = 6, heads: int = 12, int8: bo
         value("hidden", TensorProto.FLOAT, ["words", width]),
     ]
     graph = helper.make_graph(g.nodes, "kgbuild tagger", inputs, outputs, g.weights)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid(MS, 1)], ir_version=9)
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid(MS, 1)], ir_version=9
+    )
 
 
-def write(folder: Path, state: Mapping[str, Array], tokenizer: Path, config: Mapping[str, Any], **settings: Any) -> None:
+def build_pairs(
+    state: Mapping[str, Array], heads: int, queries: int, int8: bool = True, weight_max: int = 127
+) -> onnx.ModelProto:
+    """The graph of ``net.Pairs``: the states of one paper's words and its :class:`kgbuild.nlp.pairs.Sheet` in, scores out.
+
+    ``related`` is [pairs, none and types and "is about"], ``judged`` [figures, none and kinds and a none for each role],
+    ``read`` [pairs, 1 + words] how much of each word a pair looked at.
+    """
+    g = Graph(int8, weight_max)
+    w = {k: np.asarray(v, dtype=np.float32) for k, v in state.items()}
+    size = w["enter.bias"].shape[0]
+    each = size // queries
+
+    def linear(name: str, x: str, quantise: bool = True) -> str:
+        bias = w.get(f"{name}.bias", np.zeros(w[f"{name}.weight"].shape[0], dtype=np.float32))
+        return g.linear(name, x, w[f"{name}.weight"], bias, quantise)
+
+    def ints(name: str, *values: int) -> str:
+        return g.weight(name, np.array(values, dtype=np.int64))
+
+    blank = g.weight("blank", np.zeros((1, w["enter.weight"].shape[1]), dtype=np.float32))
+    entered = linear("enter", g.node("Concat", [blank, "hidden"], "places", axis=0))
+    tagged = g.node("Add", [entered, g.node("Gather", [g.weight("tag", w["tag.weight"]), "tags"], "tagged")], "sum")
+    x = g.node(
+        "LayerNormalization",
+        [tagged, g.weight("norm.w", w["norm.weight"]), g.weight("norm.b", w["norm.bias"])],
+        "norm",
+        axis=-1,
+        epsilon=EPSILON,
+    )
+    first = ints("first", 0)
+    x = g.node("Unsqueeze", [x, first], "batched")
+    layers = 1 + max(int(k.split(".")[1]) for k in w if k.startswith("layers."))
+    for i in range(layers):
+        x = _layer(g, w, f"layers.{i}.", f"{i}", x, heads)
+    words = g.node("Squeeze", [x, first], "words")
+    limits = [g.weight("low", np.float32(-12)), g.weight("high", np.float32(12))]
+    weighed = g.node(
+        "MatMul", ["members", g.node("Exp", [g.node("Clip", [words, *limits], "clipped")], "grown")], "weighed"
+    )
+    nodes = g.node("Log", [g.node("Add", [weighed, g.weight("least", np.float32(1e-9))], "positive")], "nodes")
+    split = ints("split", 0, queries, each)
+    asked = g.node("Transpose", [g.node("Reshape", [linear("query", nodes), split], "asks")], "asked", perm=[1, 0, 2])
+    keyed = g.node("Transpose", [g.node("Reshape", [linear("key", words), split], "keys")], "keyed", perm=[1, 2, 0])
+    scaled = g.node(
+        "Mul", [g.node("MatMul", [asked, keyed], "met"), g.weight("scale", np.float32(each**-0.5))], "scaled"
+    )
+    attention = g.node("Softmax", [scaled], "attention", axis=-1)
+    one = g.weight("one", np.array(0, dtype=np.int64))
+    two = g.weight("two", np.array(1, dtype=np.int64))
+    heads_of, tails_of = (
+        g.node("Gather", ["pairs", one], "heads_of", axis=1),
+        g.node("Gather", ["pairs", two], "tails_of", axis=1),
+    )
+    both = g.node(
+        "Mul",
+        [
+            g.node("Gather", [attention, heads_of], "from", axis=1),
+            g.node("Gather", [attention, tails_of], "to", axis=1),
+        ],
+        "both",
+    )
+    joint = g.node("ReduceSum", [both, first], "joint", keepdims=0)
+    total = g.node(
+        "Add",
+        [g.node("ReduceSum", [joint, ints("last", 1)], "total", keepdims=1), g.weight("tiny", np.float32(1e-6))],
+        "total.some",
+    )
+    read = g.node("Div", [joint, total], "read")
+    context = g.node("MatMul", [read, words], "context")
+
+    def end(name: str, rows: str) -> str:
+        own = g.node("Gather", [linear(name, nodes), rows], f"{name}.own", axis=0)
+        return g.node("Tanh", [g.node("Add", [own, linear(f"{name[0]}ctx", context)], f"{name}.whole")], f"{name}.end")
+
+    u, v = end("head", heads_of), end("tail", tails_of)
+    z = g.node("Concat", [g.node("Mul", [u, v], "product"), u, v], "z", axis=1)
+    mid = g.node(
+        "Gelu", [g.node("Add", [linear("mid", z), linear("feat", "features", False)], "mid.sum")], "mid.gelu", MS
+    )
+    g.node("Identity", [linear("out", mid, False)], "related")
+    number = g.node("Neg", [g.node("Shape", ["shapes"], "figures", start=0, end=1)], "from_end")
+    # a slice from -0 would be everything: one more node at the end keeps it empty
+    padded = g.node("Concat", [nodes, g.weight("pad", np.zeros((1, size), dtype=np.float32))], "padded", axis=0)
+    start, stop = g.node("Sub", [number, ints("step", 1)], "start"), ints("stop", -1)
+    some = g.node("Slice", [padded, start, stop, first], "some")
+    judged = g.node(
+        "Gelu", [g.node("Add", [linear("fmid", some, False), linear("ffeat", "shapes", False)], "f.sum")], "f.gelu", MS
+    )
+    g.node("Identity", [linear("fout", judged, False)], "judged")
+    value = helper.make_tensor_value_info
+    inputs = [
+        value("hidden", TensorProto.FLOAT, ["words", w["enter.weight"].shape[1]]),
+        value("tags", TensorProto.INT64, ["places"]),
+        value("members", TensorProto.FLOAT, ["nodes", "places"]),
+        value("pairs", TensorProto.INT64, ["pairs", 2]),
+        value("features", TensorProto.FLOAT, ["pairs", w["feat.weight"].shape[1]]),
+        value("shapes", TensorProto.FLOAT, ["figures", w["ffeat.weight"].shape[1]]),
+    ]
+    outputs = [
+        value("related", TensorProto.FLOAT, ["pairs", w["out.bias"].shape[0]]),
+        value("judged", TensorProto.FLOAT, ["figures", w["fout.bias"].shape[0]]),
+        value("read", TensorProto.FLOAT, ["pairs", "places"]),
+    ]
+    graph = helper.make_graph(g.nodes, "kgbuild pairs", inputs, outputs, g.weights)
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid(MS, 1)], ir_version=9
+    )
+
+
+def write(
+    folder: Path, state: Mapping[str, Array], tokenizer: Path, config: Mapping[str, Any], **settings: Any
+) -> None:
     """A model folder: ``model.onnx``, ``tokenizer.json``, ``config.json``; whole or not at all."""
     fresh = folder.with_name(folder.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from safetensors.torch import load_file
@@ -17,21 +18,21 @@ EPSILON = 1e-12
 
 
 class Dropout:
-    """Dropout whose masks are slices of one pool of bits: drawing them anew costs a tenth of a step on a CPU."""
+    """Dropout whose masks are slices of one pool of bits a rate: drawing them anew costs a tenth of a step on a CPU."""
 
-    pool: Tensor | None = None
-    rate = 0.0
+    pools: ClassVar[dict[float, Tensor]] = {}
 
     @classmethod
     def apply(cls, x: Tensor, rate: float, training: bool) -> Tensor:
         if not training or rate == 0:
             return x
         size = x.numel()
-        if cls.pool is None or cls.rate != rate or cls.pool.numel() < 2 * size:
+        pool = cls.pools.get(rate)
+        if pool is None or pool.numel() < 2 * size:
             bits = torch.rand(max(1 << 23, 4 * size), generator=torch.Generator().manual_seed(1)) >= rate
-            cls.pool, cls.rate = bits.to(torch.bfloat16) / (1 - rate), rate
-        start = int(torch.randint(0, cls.pool.numel() - size, (1,)))
-        return x * cls.pool[start : start + size].view(x.shape).to(x.dtype)
+            pool = cls.pools[rate] = bits.to(torch.bfloat16) / (1 - rate)
+        start = int(torch.randint(0, pool.numel() - size, (1,)))
+        return x * pool[start : start + size].view(x.shape).to(x.dtype)
 
 
 class Layer(nn.Module):

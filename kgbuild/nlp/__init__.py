@@ -39,13 +39,14 @@ def load(model: str = "default", *, rules: Iterable[str | Path] = ()) -> Languag
     nlp.tokenizer = make_tokenizer(nlp.vocab)
     nlp.add_pipe("kg_sentences")
     nlp.add_pipe("kg_abbreviations")
-    if model == "default":
-        nlp.add_pipe("kg_model")
+    learned = nlp.add_pipe("kg_model") if model == "default" else None
     nlp.add_pipe("kg_lexicon")
     nlp.add_pipe("kg_patterns")
     nlp.add_pipe("kg_mentions")
     nlp.add_pipe("kg_relations")
     nlp.add_pipe("kg_results")
+    if learned is not None and learned.pairs:  # type: ignore[attr-defined]
+        nlp.add_pipe("kg_pairs")
     if paths := list(rules):
         _use(nlp, read_ruleset(paths))
     return nlp

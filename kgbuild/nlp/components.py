@@ -65,10 +65,10 @@ class RowComponent(Generic[Rules]):
     def use(self, rows: Any) -> None:
         """Takes these rows in place of the present ones."""
         self.rows = rows
-        self._rules = self._build(rows)
+        self.rules = self._build(rows)
 
     def __call__(self, doc: Doc) -> Doc:
-        self._apply(doc, self._rules)
+        self._apply(doc, self.rules)
         return doc
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
@@ -182,10 +182,11 @@ def mentions(doc: Doc) -> Doc:
     model = [c for c in found if c.source == MODEL]
     rules = [c for c in found if c.source != MODEL]
     kept = spread(text, trust(text, model, rules, pairs) if model else resolve(settle(text, rules, pairs)))
-    ents = []
+    ents: list[Span] = []
     for c, entity in zip(kept, group(text, kept, pairs), strict=True):
         span = doc.char_span(c.start, c.end, label=c.label, kb_id=c.lexicon, span_id=c.source, alignment_mode="expand")
-        if span is not None:
+        # two mentions may share a token ("foo_bar"), of which an entity must be sole owner
+        if span is not None and not (ents and span.start < ents[-1].end):
             span._.kg_entity, span._.kg_source, span._.kg_confidence = entity, c.source, c.confidence
             ents.append(span)
     doc.ents = ents

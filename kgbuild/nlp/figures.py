@@ -262,3 +262,10 @@ def _zipped(text: str, here: Sequence[Named], labels: tuple[str, ...], peers: tu
             run = []
         run.append(m)
     return run[i - first].entity if len(run) == last - first + 1 else None
+
+
+def candidates(text: str, spans: Sequence[Span], mentions: Sequence[Named]) -> list[Figure]:
+    """Every figure of an abstract that is not part of a name, be it a result or not. ``spans`` are the sentences."""
+    taken = [(m.start, m.end) for m in mentions]
+    found = (f for start, end in spans[1:] for f in figures(text, start, end))
+    return [f for f in found if not any(a < f.end and f.start < b for a, b in taken)]

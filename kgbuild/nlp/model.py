@@ -1,8 +1,10 @@
-"""The trained tagger as a spaCy component."""
+"""The trained model as two spaCy components: one that proposes mentions, one that relates the entities."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import srsly
@@ -10,12 +12,19 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from kgbuild.errors import ModelError
-from kgbuild.nlp.components import propose
+from kgbuild.nlp import figures, pairs
+from kgbuild.nlp.components import named, propose
 from kgbuild.nlp.mentions import MODEL, Candidate
+from kgbuild.nlp.relations import Rules as Wordings
 from kgbuild.nlp.tagger import FILES, Tagger
+from kgbuild.records import Relation, Result
+from kgbuild.schema import load_schema
 
 PACKAGED = Path(__file__).parent / "models" / "default"
 """Folder of the model that comes with the package."""
+
+STATES = "kg_states"
+"""Key in ``doc.user_data`` under which the tagger leaves its words and their states for ``kg_pairs``, which removes them."""
 
 
 class Model:
@@ -25,7 +34,11 @@ class Model:
         self._use(files)
 
     def __call__(self, doc: Doc) -> Doc:
-        propose(doc, (Candidate(m.start, m.end, m.label, MODEL, m.confidence) for m in self._tagger.predict(doc.text)))
+        words, scores, states = self._tagger.encode(doc.text)
+        found = self._tagger.decode(doc.text, words, scores)
+        propose(doc, (Candidate(m.start, m.end, m.label, MODEL, m.confidence) for m in found))
+        if self.pairs:
+            doc.user_data[STATES] = words, states
         return doc
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
@@ -52,12 +65,19 @@ class Model:
     def _use(self, files: Mapping[str, bytes]) -> None:
         self._files = files
         self._tagger = Tagger.load(files)
+        self.pairs: pairs.Pairs | None = None
+        """The network for relations, where the model has one."""
+        if pairs.FILE in files:
+            self.pairs = pairs.Pairs.load(files[pairs.FILE], json.loads(files["config.json"])["pairs"], load_schema())
 
 
 def read_model(folder: Path) -> dict[str, bytes]:
     """The files of a model folder. Raises ModelError where one is missing."""
     try:
-        return {name: (folder / name).read_bytes() for name in FILES}
+        files = {name: (folder / name).read_bytes() for name in FILES}
+        if (folder / pairs.FILE).exists():
+            files[pairs.FILE] = (folder / pairs.FILE).read_bytes()
+        return files
     except OSError as e:
         raise ModelError(f"{folder} holds no model: cannot read {e.filename}; install kgbuild again") from e
 
@@ -66,3 +86,47 @@ def read_model(folder: Path) -> dict[str, bytes]:
 def make_model(nlp: Language, name: str, path: str | None) -> Model:
     """The packaged model, or the one in the folder ``path``."""
     return Model(read_model(Path(path) if path else PACKAGED))
+
+
+class Relater:
+    """States relations and results by the model's network, which sees what the rules have stated.
+
+    It works with the pipeline's ``kg_model``, ``kg_relations`` and ``kg_results``, which must run before it.
+    """
+
+    def __init__(self, nlp: Language) -> None:
+        self._nlp = nlp
+
+    def __call__(self, doc: Doc) -> Doc:
+        words, states = doc.user_data.pop(STATES)
+        model: pairs.Pairs = self._nlp.get_pipe("kg_model").pairs  # type: ignore[attr-defined]
+        wordings: Wordings = self._nlp.get_pipe("kg_relations").rules  # type: ignore[attr-defined]
+        cues: figures.Rules = self._nlp.get_pipe("kg_results").rules  # type: ignore[attr-defined]
+        text, mentions = doc.text, named(doc)
+        spans = [(s.start_char, s.end_char) for s in doc.sents]
+        stated, told = [Relation(**r) for r in doc._.kg_relations], [Result(**r) for r in doc._.kg_results]
+        paper = pairs.sheet(
+            text,
+            spans,
+            words,
+            mentions,
+            figures.candidates(text, spans, mentions),
+            stated,
+            told,
+            model.may,
+            model.types,
+        )
+        scores = model.scores(states, paper)
+        doc._.kg_relations = [
+            asdict(r) for r in pairs.relations(text, spans, words, mentions, stated, paper, scores, model, wordings)
+        ]
+        doc._.kg_results = [asdict(r) for r in pairs.results(text, spans, mentions, told, paper, scores, model, cues)]
+        return doc
+
+
+@Language.factory(
+    "kg_pairs", requires=["doc._.kg_relations", "doc._.kg_results"], assigns=["doc._.kg_relations", "doc._.kg_results"]
+)
+def make_relater(nlp: Language, name: str) -> Relater:
+    """States relations and results by the network of ``kg_model``."""
+    return Relater(nlp)

@@ -360,6 +360,20 @@ def whole(text: str, start: int, end: int) -> bool:
     return not left and not right
 
 
+def open_session(graph: bytes, threads: int = 1) -> Any:
+    """An onnxruntime session of a graph; ``threads`` is what one run may use."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # the graph is written fused where that pays; the next level's SkipLayerNormalization is slower (39 against 32 ms a text)
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
 class Tagger:
     """A loaded model folder: ``model.onnx``, ``tokenizer.json`` and ``config.json``."""
 
@@ -382,17 +396,9 @@ class Tagger:
     @classmethod
     def load(cls, files: Mapping[str, bytes], threads: int = 1) -> Tagger:
         """From the contents of ``FILES``; ``threads`` is what one run of the graph may use."""
-        import onnxruntime
         import tokenizers
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        # the graph is written fused where that pays; the next level's SkipLayerNormalization is slower (39 against 32 ms a text)
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        session = onnxruntime.InferenceSession(files["model.onnx"], options, providers=["CPUExecutionProvider"])
+        session = open_session(files["model.onnx"], threads)
         tokenizer = tokenizers.Tokenizer.from_str(files["tokenizer.json"].decode("utf-8"))
         return cls(session, tokenizer, json.loads(files["config.json"]))
 
