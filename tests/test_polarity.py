@@ -1,5 +1,8 @@
 """How a clause speaks of a relation: places in a sentence with slots, and cues."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from kgbuild.evaluate.rules import mentioned
@@ -8,6 +11,11 @@ from kgbuild.nlp.ruleset import read_ruleset
 from kgbuild.schema import load_schema
 
 RULES = relations.Rules(read_ruleset()["relations"], load_schema())
+SET = [
+    json.loads(line)
+    for line in (Path(__file__).parent / "data/polarity.jsonl").read_text(encoding="utf-8").splitlines()
+]
+POLARITIES = ("asserted", "negated", "hedged", "future", "others")
 
 
 def part_of(example):
@@ -37,3 +45,34 @@ def test_a_relation_of_two_spans_has_the_polarity_of_its_clause():
     _, part, (owl, kite, heron) = part_of("[Owl|Method] does not outperform [Kite|Method], but [Heron|Method] flies.")
     assert RULES.polarity(part, owl.start, kite.end) == "negated"
     assert RULES.polarity(part, heron.start, heron.end) == "asserted"
+
+
+def read(row):
+    """The polarity that is read for a row of the set: from the first to the last of its marked ends."""
+    text, mentions, roles = mentioned(row["text"])
+    [part] = relations.sentences(text, [(0, len(text))], mentions)
+    ends = [m for m in mentions if m.entity in roles["head"] + roles["tail"]]
+    return RULES.polarity(part, min(m.start for m in ends), max(m.end for m in ends))
+
+
+@pytest.mark.parametrize(("split", "floor"), [("dev", 0.59), ("test", 0.61)])
+def test_polarity_of_the_set(split, floor):
+    """Sentences of our own, half of them asserted; those of the test split were not looked at while cues were written."""
+    rows = [row for row in SET if row["split"] == split]
+    pairs = [(row["polarity"], read(row)) for row in rows]
+    right = sum(said == found for said, found in pairs)
+    print(f"\n{split}: {right} of {len(pairs)} right, {right / len(pairs):.3f}")
+    for polarity in POLARITIES:
+        both = pairs.count((polarity, polarity))
+        found, said = ([p[side] for p in pairs].count(polarity) for side in (1, 0))
+        print(f"  {polarity:9} precision {both / max(found, 1):.2f} ({found} found), recall {both / said:.2f} ({said})")
+    assert right / len(pairs) >= floor
+
+
+def test_the_set_is_large_and_spread():
+    asserted = [row for row in SET if row["polarity"] == "asserted"]
+    assert len(SET) >= 160
+    assert len(asserted) * 2 == len(SET)
+    assert {row["polarity"] for row in SET} == set(POLARITIES)
+    assert {row["type"] for row in SET} == set(RULES.schema.claim_types)
+    assert [row["split"] for row in SET] == ["dev", "test"] * (len(SET) // 2)
