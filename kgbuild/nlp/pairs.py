@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kgbuild.nlp.figures import Figure, Rules
-from kgbuild.nlp.relations import Named
+from kgbuild.nlp.relations import Named, compared, sentences
 from kgbuild.nlp.relations import Rules as Wordings
 from kgbuild.nlp.tagger import Word, open_session
 from kgbuild.nlp.text import fold
@@ -76,8 +76,6 @@ class Sheet:
     """[pairs, features]"""
     shapes: Floats
     """[figures, FIGURE_FEATURES]"""
-    closest: dict[tuple[int, int], tuple[int, int]]
-    """For a related pair of entities the numbers of the two mentions that stand closest."""
 
 
 def sheet(
@@ -148,7 +146,6 @@ def sheet(
     pairs += [(1 + count + i, 1 + j) for i in range(len(figures)) for j in range(count)]
     table = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     x = np.zeros((len(pairs), pair_features(len(types))), dtype=np.float32)
-    closest: dict[tuple[int, int], tuple[int, int]] = {}
     if len(pairs):
         head, tail = table[:, 0] - 1, table[:, 1] - 1
         at = np.arange(len(pairs))
@@ -172,14 +169,6 @@ def sheet(
         _said(x, pairs, order, stated, types)
         _alike(x, pairs[:related], mentions, names, text)
         _around(x, pairs, related, count, rows, first, last, kinds, mentions, figures, told, order)
-        for i, j in pairs[:related]:
-            if i:
-                a, b = (
-                    slice(edges[i - 1], edges[i - 1] + total[i - 1]),
-                    slice(edges[j - 1], edges[j - 1] + total[j - 1]),
-                )
-                u, v = np.unravel_index(int(key[a, b].argmin()), key[a, b].shape)
-                closest[i, j] = (rows[a.start + int(u)][3], rows[b.start + int(v)][3])
     return Sheet(
         names,
         tuple(label[n] for n in names),
@@ -190,7 +179,6 @@ def sheet(
         related,
         x,
         _shapes(figures, told),
-        closest,
     )
 
 
@@ -395,6 +383,7 @@ def relations(
     sure = {m.entity: 0.0 for m in mentions} | {PAPER: 1.0}
     where: dict[str, list[tuple[int, Named]]] = {m.entity: [] for m in mentions}
     begins = [a for a, _ in spans]
+    parts = sentences(text, spans, mentions)
     for m in mentions:
         sure[m.entity] = max(sure[m.entity], m.confidence)
         where[m.entity].append((max(0, bisect_right(begins, m.start) - 1), m))
@@ -420,6 +409,10 @@ def relations(
         u, v = _closest(where.get(head, []), where[tail], looked[k])
         ends = [m for m in (u, v) if m is not None]
         places = sorted({max(0, bisect_right(begins, m.start) - 1) for m in ends})
+        # where the ends stand apart, the sentence that names the tail says how it is meant
+        last = max(0, bisect_right(begins, v.start) - 1)
+        said_in = [m for m in ends if max(0, bisect_right(begins, m.start) - 1) == last]
+        polarity = rules.polarity(parts[last], min(m.start for m in said_in), max(m.end for m in said_in))
         out.append(
             Relation(
                 type=kind,
@@ -430,10 +423,11 @@ def relations(
                 tail_span=(v.start, v.end),
                 source=SOURCE,
                 confidence=confidence,
+                polarity=polarity,
             )
         )
     out += (r for rows in said.values() for r in rows if r.polarity != "asserted")
-    return out
+    return sorted((compared(r, text, mentions) for r in out), key=lambda r: (r.sentences, r.tail_span, r.type, r.head))
 
 
 def _closest(

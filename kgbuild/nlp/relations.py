@@ -195,7 +195,7 @@ def relations(text: str, spans: Sequence[Span], mentions: Sequence[Named], rules
         key = (r.type, r.head, r.tail, r.sentences)
         if key not in best or best[key].confidence < r.confidence:
             best[key] = r
-    placed = [_on(r, text, mentions) if r.type in ("OUTPERFORMS", "COMPARED_WITH") else r for r in best.values()]
+    placed = [compared(r, text, mentions) for r in best.values()]
     return sorted(placed, key=lambda r: (r.sentences, r.tail_span, r.type, r.head))
 
 
@@ -210,9 +210,12 @@ def statements(text: str, spans: Sequence[Span], mentions: Sequence[Named], rule
     return stated + [r for r in reader.attachments() if frozenset((r.head, r.tail)) not in pairs]
 
 
-def _on(comparison: Relation, text: str, mentions: Sequence[Named]) -> Relation:
+def compared(comparison: Relation, text: str, mentions: Sequence[Named]) -> Relation:
     """A comparison with the data and the metric that it is stated on: "B on X", else the only ones in its clause,
-    which begins or ends at a semicolon, a "but" or a "while" ("A beats B on X, but B beats A on Y")."""
+    which begins or ends at a semicolon, a "but" or a "while" ("A beats B on X, but B beats A on Y").
+    A relation of another type stays as it is."""
+    if comparison.type not in ("OUTPERFORMS", "COMPARED_WITH"):
+        return comparison
     start, end = comparison.tail_span
     first, last = comparison.sentences[-1]
     cuts = [first, *(m.start() for m in _CLAUSE.finditer(text, first, last)), last]
