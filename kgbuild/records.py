@@ -63,7 +63,8 @@ class Mention:
     entity: str
     """Group of the mentions of one thing within the paper (``e1``, ``e2``, … in order of appearance)."""
     source: str
-    """Id of the lexicon row or pattern, or the model's name; several that agree are joined by ``+``."""
+    """Who proposed it: the id of a lexicon row or pattern, ``model``, the name that a component of others gives; all that
+    agree, joined by ``+``."""
     confidence: float
     lexicon: str | None = None
     """Id of the lexicon entry that this surface names, where one does."""

@@ -1,6 +1,7 @@
 """What the README promises is there, and what is there is in the README."""
 
 import re
+import shutil
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ from kgbuild.cli import main
 from kgbuild.evaluate.rules import trials
 from kgbuild.nlp.ruleset import read_ruleset
 from kgbuild.queries import library
+from kgbuild.resources import sample
 from kgbuild.schema import load_schema
 
 ROOT = Path(__file__).parent.parent
@@ -56,9 +58,10 @@ def test_the_rules_shown_do_what_their_examples_say(tmp_path: Path):
     assert [t for t in trials(read_ruleset([tmp_path / "mine.jsonl"])) if not t.passed] == []
 
 
-def test_the_python_example_runs(sample_workspace: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+def test_the_python_examples_run(sample_workspace: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    code = "\n".join(re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL))
     code = code.replace('kg.build(["daily-papers.txt"], "workspace")\n', "")
     (tmp_path / "workspace").symlink_to(sample_workspace)
+    shutil.copy(sample()[0], tmp_path / "daily-papers.txt")
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "README.md", "exec"), {})

@@ -84,20 +84,24 @@ def candidate(start: int, end: int, label: str, source: str, confidence: float, 
     return Candidate(start, end, label, source, confidence, lexicon)
 
 
-def test_the_lexicon_names_relabels_and_adds_and_a_pattern_only_agrees():
+def test_the_lexicon_names_relabels_and_adds_others_add_and_a_pattern_only_agrees():
     model = [candidate(0, 4, "Method", MODEL, 0.9), candidate(10, 15, "Method", MODEL, 0.6)]
-    rules = [
+    others = [
         candidate(0, 4, "Method", "method:bert", 0.9, "method:bert"),
-        candidate(0, 4, "Method", "name-shape", 0.8),
+        candidate(0, 4, "Method", "another", 0.7),
+        candidate(0, 4, "Task", "a-third", 0.7),
         candidate(10, 15, "Dataset", "dataset:squad", 0.95, "dataset:squad"),
         candidate(20, 24, "Dataset", "dataset:coco", 0.95, "dataset:coco"),
-        candidate(30, 34, "Method", "name-shape", 0.99),
         candidate(12, 24, "Task", "task:x", 0.99, "task:x"),
+        candidate(13, 18, "Task", "another", 0.7),
+        candidate(35, 39, "Task", "another", 0.7, "Q42"),
     ]
-    bert, squad, coco = trust("." * 40, model, rules, [])
-    assert (bert.label, bert.lexicon, bert.source) == ("Method", "method:bert", "model+method:bert+name-shape")
+    hints = [candidate(0, 4, "", "name-shape", 0.8), candidate(30, 34, "Method", "name-shape", 0.99)]
+    bert, squad, coco, more = trust("." * 40, model, others, hints, [])
+    assert (bert.label, bert.lexicon, bert.source) == ("Method", "method:bert", "model+name-shape+another+method:bert")
     assert (squad.label, squad.lexicon) == ("Dataset", "dataset:squad")
     assert (coco.start, coco.source) == (20, "dataset:coco")
+    assert (more.start, more.source, more.lexicon) == (35, "another", "Q42")
 
 
 def test_a_short_form_that_the_text_defines_is_what_the_text_says():

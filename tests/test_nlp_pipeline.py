@@ -1,5 +1,6 @@
 """The pipeline as a whole: what it reads, and what it promises whatever the text."""
 
+import json
 from importlib.metadata import entry_points
 
 import pytest
@@ -288,6 +289,14 @@ def check_mine(doc):
     assert [(r["value"], r["source"], r["kind"], r["direction"]) for r in doc._.kg_results][:1] == [("3%", "merrier", "cost", "up")]
 
 
+@pytest.mark.parametrize(("model", "more", "found"), [("rules", {}, True), ("default", {}, True), ("rules", {"adds": False}, True), ("default", {"adds": False}, False)])
+def test_a_pattern_of_the_user_adds_to_what_the_model_sees(tmp_path, model, more, found):
+    row = json.loads(MINE.splitlines()[4]) | {"pattern": "(?P<name>[a-z]+) aviary"} | more
+    (tmp_path / "one.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    doc = extraction.load(model, rules=[tmp_path / "one.jsonl"])("Birds\nBERT reads in the brown feather aviary.")
+    assert (("feather", "aviary") in [(e.text, e._.kg_source) for e in doc.ents]) == found
+
+
 def test_rows_of_the_user_add_to_ours_replace_them_and_switch_them_off(mine, tmp_path):
     nlp = extraction.load("rules", rules=[mine])
     check_mine(nlp(READ))
@@ -335,14 +344,57 @@ def ner(doc):
     return doc
 
 
-@pytest.mark.parametrize("component", ["test_tagger", "test_ner"])
-def test_a_model_joins_by_proposing_or_by_setting_entities(component):
-    nlp = extraction.load("rules")
-    nlp.add_pipe(component, before="kg_mentions")
+@Language.component("test_spans", assigns=["doc.spans"])
+def spans(doc):
+    """A third one, which replaces our span group, and with it the scores."""
+    at = doc.text.find("quiet bird")
+    doc.spans[CANDIDATES] = [*doc.spans.get(CANDIDATES, ()), doc.char_span(at, at + len("quiet bird"), label="Task")]
+    return doc
+
+
+@pytest.mark.parametrize("model", extraction.MODELS)
+@pytest.mark.parametrize(("component", "source"), [("test_tagger", "tagger"), ("test_ner", "ents"), ("test_spans", "spans")])
+@pytest.mark.parametrize("place", [{"first": True}, {"before": "kg_mentions"}], ids=lambda place: "-".join(place))
+def test_a_model_joins_by_proposing_or_by_setting_entities(model, component, source, place):
+    nlp = extraction.load(model)
+    nlp.add_pipe(component, **place)
     assert not any(nlp.analyze_pipes()["problems"].values())
     doc = nlp("FlockNet: Birds\nWe propose FlockNet for the quiet bird.")
-    assert ("quiet bird", "Task") in {(e.text, e.label_) for e in doc.ents}
-    assert [(r["type"], r["head"], r["tail"]) for r in doc._.kg_relations if r["type"] == "APPLIED_TO"] == [("APPLIED_TO", "e1", "e2")]
+    (bird,) = (e for e in doc.ents if e.text == "quiet bird")
+    assert bird.label_ == "Task"
+    assert source in bird._.kg_source.split("+")
+    assert ("APPLIED_TO", "e1", bird._.kg_entity) in [(r["type"], r["head"], r["tail"]) for r in doc._.kg_relations]
+
+
+FUZZY = [
+    {"label": "Dataset", "pattern": "Plumage of Finches", "type": "fuzzy", "id": "fuzzy"},
+    {"label": "Dataset", "pattern": "ImageNet", "type": "fuzzy", "id": "fuzzy"},
+    {"label": "ORG", "pattern": "Nest Society", "type": "fuzzy", "id": "fuzzy"},
+]
+
+
+@pytest.mark.parametrize("model", extraction.MODELS)
+def test_a_component_of_another_project_joins_and_agreement_is_kept(model):
+    """spaczz finds names in spite of slips of the pen, and sets ``doc.ents``."""
+    nlp = extraction.load(model)
+    nlp.add_pipe("spaczz_ruler", before="kg_mentions").add_patterns(FUZZY)
+    text = paper("Birds", "The Nest Society trains BERT on ImageNet and on Plumaje of Finchs.")
+    ((_, record),) = extraction.extract(nlp, [text])
+    found = {text.text[m.start : m.end]: (m.label, set(m.source.split("+"))) for m in record.mentions}
+    alone = {"model"} if model == "default" else set()
+    assert found.keys() == {"BERT", "ImageNet", "Plumaje of Finchs"}
+    assert found["Plumaje of Finchs"] == ("Dataset", {"fuzzy"})
+    assert found["ImageNet"] == ("Dataset", alone | {"fuzzy", "dataset:imagenet", "name-shape"})
+    assert "fuzzy" not in found["BERT"][1]
+
+
+def test_what_was_said_at_a_place_is_kept_there():
+    nlp = extraction.load("rules")
+    nlp.add_pipe("test_ner", before="kg_mentions")
+    doc = nlp("Birds\nSee the quiet bird. FlockNet is new; we propose FlockNet for another quiet bird.")
+    assert [e._.kg_source for e in doc.ents if e.text == "quiet bird"] == ["ents", "ents"]
+    said = [set(e._.kg_source.split("+")) for e in doc.ents if e.text == "FlockNet"]
+    assert "proposed" in said[1] - said[0]
 
 
 def test_candidates_keep_their_confidence(nlp):

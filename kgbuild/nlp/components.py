@@ -6,7 +6,7 @@ component             reads                                     writes
 ``kg_sentences``      text (title, newline, abstract)           ``token.is_sent_start``
 ``kg_abbreviations``  text                                      ``doc._.kg_abbreviations``
 ``kg_lexicon``        text                                      ``doc.spans["kg_candidates"]``
-``kg_patterns``       text, short forms                          ``doc.spans["kg_candidates"]``
+``kg_patterns``       text, short forms                         ``doc.spans["kg_hints"]``
 ``kg_mentions``       candidates, entities of other components  ``doc.ents`` and their ``_.kg_…``
 ``kg_relations``      entities, sentences                       ``doc._.kg_relations``
 ``kg_results``        entities, sentences                       ``doc._.kg_results``
@@ -14,7 +14,9 @@ component             reads                                     writes
 
 What is written to ``doc._`` is plain lists and dictionaries, so documents can be saved and sent between processes.
 
-A model joins by proposing spans before ``kg_mentions``: with :func:`propose`, or as any component that sets ``doc.ents``.
+A model joins by proposing spans before ``kg_mentions``, under the labels of the schema: with :func:`propose`, by adding
+to ``doc.spans["kg_candidates"]``, or as any component that sets ``doc.ents``. A span's ``id_`` names who proposed it. What
+the trained tagger says goes first; where it says nothing, the others do, and where they agree, all are named on the mention.
 """
 
 from __future__ import annotations
@@ -41,8 +43,13 @@ from kgbuild.schema import load_schema
 CANDIDATES = "kg_candidates"
 """Key of the span group in which components propose mentions, with ``attrs["scores"]`` as spaCy's spancat has it."""
 
+HINTS = "kg_hints"
+"""Key of the span group of what patterns propose: mentions where no trained tagger speaks; where one does, they only agree."""
+
 OTHER_CONFIDENCE = 0.7
 """Confidence of an entity that another component set, which says none of its own."""
+
+_LABELS = frozenset(("", *load_schema().entity_labels))
 
 for _name in ("kg_abbreviations", "kg_relations", "kg_results"):
     if not Doc.has_extension(_name):
@@ -89,26 +96,39 @@ class RowComponent(Generic[Rules]):
         return self.from_bytes(Path(path).read_bytes())
 
 
-def propose(doc: Doc, candidates: Iterable[Candidate]) -> None:
-    """Adds candidates to the document; one that does not end at tokens is widened to them."""
-    group = doc.spans[CANDIDATES] if CANDIDATES in doc.spans else SpanGroup(doc, name=CANDIDATES)
-    scores = list(group.attrs.get("scores", ()))
+def propose(doc: Doc, candidates: Iterable[Candidate], key: str = CANDIDATES) -> None:
+    """Adds candidates to a span group; one that does not end at tokens is widened to them."""
+    group = doc.spans[key] if key in doc.spans else SpanGroup(doc, name=key)
+    scores = _scores(group)
     for c in candidates:
         span = doc.char_span(c.start, c.end, label=c.label, kb_id=c.lexicon, span_id=c.source, alignment_mode="expand")
         if span is not None:
             group.append(span)
             scores.append(c.confidence)
     group.attrs["scores"] = scores
-    doc.spans[CANDIDATES] = group
+    doc.spans[key] = group
 
 
-def proposed(doc: Doc) -> list[Candidate]:
-    """What components have proposed so far, entities that other components have set included."""
-    group = doc.spans[CANDIDATES] if CANDIDATES in doc.spans else SpanGroup(doc, name=CANDIDATES)
-    scores = group.attrs.get("scores") or [OTHER_CONFIDENCE] * len(group)
-    return [
-        Candidate(s.start_char, s.end_char, s.label_, s.id_, score, s.kb_id_) for s, score in zip(group, scores, strict=True)
-    ] + [Candidate(s.start_char, s.end_char, s.label_, s.id_ or "ents", OTHER_CONFIDENCE, s.kb_id_) for s in doc.ents]
+def proposed(doc: Doc, key: str = CANDIDATES) -> list[Candidate]:
+    """What components have proposed in a span group so far; those whose label the schema does not have are left out."""
+    group = doc.spans[key] if key in doc.spans else SpanGroup(doc, name=key)
+    return [_candidate(s, s.id_ or "spans", score) for s, score in zip(group, _scores(group), strict=True) if s.label_ in _LABELS]
+
+
+def entities(doc: Doc) -> list[Candidate]:
+    """The entities that other components have set, under labels of the schema."""
+    return [_candidate(s, s.id_ or "ents", OTHER_CONFIDENCE) for s in doc.ents if s.label_ in _LABELS]
+
+
+def _candidate(span: Span, source: str, confidence: float) -> Candidate:
+    # sources that agree are joined by a plus
+    return Candidate(span.start_char, span.end_char, span.label_, source.replace("+", "-"), confidence, span.kb_id_)
+
+
+def _scores(group: SpanGroup) -> list[float]:
+    """The confidence of each span; other components may have added some without."""
+    scores: list[float] = list(group.attrs.get("scores", ()))
+    return scores + [OTHER_CONFIDENCE] * (len(group) - len(scores))
 
 
 @Language.component("kg_sentences", assigns=["token.is_sent_start"])
@@ -163,9 +183,12 @@ def _build_rules(data: dict[str, Any]) -> rules.Rules:
 
 def _apply_patterns(doc: Doc, compiled: rules.Rules) -> None:
     text = doc.text
-    propose(doc, (Candidate(f.start, f.end, f.row["label"], f.row["id"], f.row["precision"]) for f in compiled.find(text, words(text))))
+    found = list(compiled.find(text, words(text)))
+    for key, adds in ((CANDIDATES, True), (HINTS, False)):
+        rows = (f for f in found if f.row.get("adds", False) == adds)
+        propose(doc, (Candidate(f.start, f.end, f.row["label"], f.row["id"], f.row["precision"]) for f in rows), key)
     pairs = [pair for pair in doc._.kg_abbreviations if not any(compiled.is_generic(text[a:b]) for a, b in pair)]
-    propose(doc, defined(proposed(doc), pairs))
+    propose(doc, defined([*proposed(doc), *proposed(doc, HINTS), *entities(doc)], pairs), HINTS)
 
 
 @Language.component(
@@ -177,11 +200,11 @@ def mentions(doc: Doc) -> Doc:
     """Makes ``doc.ents`` from the candidates, and from the entities that other components have set."""
     text = doc.text
     title = text.find("\n")
-    found = [c for c in proposed(doc) if not c.start <= title < c.end]
+    found, hints = ([c for c in group if not c.start <= title < c.end] for group in (proposed(doc) + entities(doc), proposed(doc, HINTS)))
     pairs = doc._.kg_abbreviations
     model = [c for c in found if c.source == MODEL]
-    rules = [c for c in found if c.source != MODEL]
-    kept = spread(text, trust(text, model, rules, pairs) if model else resolve(settle(text, rules, pairs)))
+    others = [c for c in found if c.source != MODEL]
+    kept = spread(text, trust(text, model, others, hints, pairs) if model else resolve(settle(text, others + hints, pairs)))
     ents: list[Span] = []
     for c, entity in zip(kept, group(text, kept, pairs), strict=True):
         span = doc.char_span(c.start, c.end, label=c.label, kb_id=c.lexicon, span_id=c.source, alignment_mode="expand")

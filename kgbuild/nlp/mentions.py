@@ -113,17 +113,23 @@ def occurrences(text: str, surface: str) -> list[Span]:
     return out
 
 
-def trust(text: str, model: Sequence[Candidate], rules: Sequence[Candidate], pairs: Iterable[tuple[Span, Span]]) -> list[Candidate]:
-    """A model's mentions, mended and completed by rules; by position, without overlap.
+def trust(
+    text: str,
+    model: Sequence[Candidate],
+    others: Sequence[Candidate],
+    hints: Sequence[Candidate],
+    pairs: Iterable[tuple[Span, Span]],
+) -> list[Candidate]:
+    """A model's mentions, mended and completed by others; by position, without overlap.
 
     A lexicon row names what the model marks, and where the row is sure it also says what it is; it adds what the
-    model has overlooked. Patterns only agree: on papers that the model had not seen, each share of their mentions that
-    was added cost more than it brought.
+    model has overlooked, and so do the components of others. ``hints`` (our patterns) only agree: on papers that the
+    model had not seen, each share of their mentions that was added cost more than it brought.
     """
     # a short form that the text itself defines is what the text says, not what the lexicon says
     own = {text[start:end] for (start, end), _ in pairs}
     at: dict[Span, list[Candidate]] = defaultdict(list)
-    for c in rules:
+    for c in (*others, *hints):
         at[c.start, c.end].append(c)
     out = []
     for m in model:
@@ -132,21 +138,26 @@ def trust(text: str, model: Sequence[Candidate], rules: Sequence[Candidate], pai
         rows = [
             c
             for c in same
-            if c.lexicon and (_kind(c.label) == _kind(m.label) or (relabels and c.confidence >= RELABELS and c.label != "Metric"))
+            if _is_name(c) and (_kind(c.label) == _kind(m.label) or (relabels and c.confidence >= RELABELS and c.label != "Metric"))
         ]
         row = max(rows, key=lambda c: (_kind(c.label) == _kind(m.label), c.confidence, c), default=None)
-        agree = [c.source for c in sorted(same) if row is None or not c.label or c.label == row.label]
         label = row.label if row and row.confidence >= RELABELS else m.label
+        agree = [c.source for c in sorted(same) if c.label in ("", label)]
         source = "+".join(dict.fromkeys((m.source, *agree)))
         out.append(replace(m, label=label, source=source, lexicon=row.lexicon if row else ""))
     labels = {text[m.start : m.end]: m.label for m in out}
     long_forms = {text[s:e]: labels[text[start:end]] for (s, e), (start, end) in pairs if text[start:end] in labels}
     out = [_as(m, long_forms.get(text[m.start : m.end], m.label)) for m in out]
     short_forms = [Candidate(s, e, long_forms[text[s:e]], "abbreviation", DEFINED) for (s, e), _ in pairs if text[s:e] in long_forms]
-    sure = [c for c in rules if c.lexicon and c.confidence >= ADDS and text[c.start : c.end] not in own]
+    sure = [c for c in others if c.label and (not _is_name(c) or (c.confidence >= ADDS and text[c.start : c.end] not in own))]
     taken = [(m.start, m.end) for m in out]
     added = [c for c in short_forms + sure if all(c.end <= start or end <= c.start for start, end in taken)]
     return sorted(out + resolve(added))
+
+
+def _is_name(c: Candidate) -> bool:
+    """Whether it comes from a row of the lexicon."""
+    return c.lexicon != "" and c.source == c.lexicon
 
 
 def _as(mention: Candidate, label: str) -> Candidate:
@@ -160,13 +171,21 @@ def _kind(label: str) -> str:
 
 
 def spread(text: str, found: Sequence[Candidate]) -> list[Candidate]:
-    """The candidates and every other place where the text writes one of their surfaces, without overlap."""
+    """The candidates and every other place where the text writes one of their surfaces, without overlap.
+
+    What was said at a place remains its source.
+    """
+    said = {(c.start, c.end): c.source for c in found}
     best: dict[str, Candidate] = {}
     for c in found:
         surface = text[c.start : c.end]
         if surface not in best or c.confidence > best[surface].confidence:
             best[surface] = c
-    return resolve(replace(c, start=start, end=end) for surface, c in best.items() for start, end in occurrences(text, surface))
+    return resolve(
+        replace(c, start=start, end=end, source=said.get((start, end), c.source))
+        for surface, c in best.items()
+        for start, end in occurrences(text, surface)
+    )
 
 
 def group(text: str, found: Sequence[Candidate], pairs: Iterable[tuple[Span, Span]]) -> list[str]:

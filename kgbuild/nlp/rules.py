@@ -18,12 +18,14 @@ FIELDS: dict[str, type] = {
     "heads": list,
     "bare": bool,
     "max": int,
+    "adds": bool,
     "precision": float,
     "examples": list,
     "counters": list,
 }
 """Fields of a row. ``pattern``: a regular expression whose group ``name`` is the mention, or ``heads``: last words of
-terms, whose modifiers are read off to the left, ``max`` of them at most. ``examples`` mark each mention with [ ]."""
+terms, whose modifiers are read off to the left, ``max`` of them at most. ``adds``: it also speaks where a trained tagger
+sees nothing, as a user's row does unless it says no. ``examples`` mark each mention with [ ]."""
 REQUIRED = ("id", "label", "precision", "examples", "counters")
 
 _MACROS = {
