@@ -16,6 +16,7 @@ FIELDS: dict[str, type] = {
     "aliases": list,
     "case": bool,
     "context": list,
+    "unless": list,
     "variant_of": str,
     "better": str,
     "precision": float,
@@ -23,7 +24,7 @@ FIELDS: dict[str, type] = {
     "counters": list,
 }
 """Fields of a row. ``case``: only written exactly so (a name that is also a common word); ``context``: one of these
-words must stand in the text too; ``variant_of``: id of the family; ``better``: ``higher`` or ``lower``, for metrics.
+words must stand in the text too, and none of ``unless``; ``variant_of``: id of the family; ``better``: ``higher`` or ``lower``, for metrics.
 ``examples`` mark the name with [ ], ``counters`` write it where it means something else: for names that are common words."""
 REQUIRED = ("id", "label", "name")
 
@@ -96,4 +97,5 @@ def _letters(name: str) -> str:
 
 def _in_context(lower: str, row: Row) -> bool:
     context = row.get("context")
-    return not context or any(word in lower for word in context)
+    fits = not context or any(word in lower for word in context)
+    return fits and not any(word in lower for word in row.get("unless", ()))
