@@ -131,11 +131,13 @@ def _relation(row: Row, introductions: list[Row]) -> Iterator[Outcome]:
 
 
 def _cue(row: Row) -> Iterator[Outcome]:
-    pattern = re.compile(relations.expand(row["pattern"]))
-    for example in row["examples"]:
-        yield example, (row["polarity"],), (row["polarity"],) if pattern.search(example) else ()
-    for counter in row["counters"]:
-        yield counter, (), (row["polarity"],) if pattern.search(counter) else ()
+    compiled = relations.Rules([row], load_schema())
+    for i, example in enumerate((*row["examples"], *row["counters"])):
+        text, mentions, roles = mentioned(example)
+        [part] = relations.sentences(text, [(0, len(text))], mentions)
+        ends = [m for m in mentions if m.entity in roles["head"] + roles["tail"]]
+        found = compiled.polarity(part, min((m.start for m in ends), default=0), max((m.end for m in ends), default=len(text)))
+        yield example, (row["polarity"],) if i < len(row["examples"]) else (), (found,) if found == row["polarity"] else ()
 
 
 def _figure(row: Row) -> Iterator[Outcome]:

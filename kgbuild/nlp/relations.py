@@ -40,7 +40,8 @@ FIELDS: dict[str, type] = {
 """Fields of a row. Wordings have ``pattern`` with a group ``tail`` and mostly ``head`` (none, or one without a slot, is
 the proposal; ``"head": "paper"`` the paper itself); ``title`` keeps it to titles. Attachments have ``tails`` (labels that
 become the tail, the proposal being the head) or ``heads``; ``proposal``: ``method``, ``resource`` or ``unnamed``;
-``place``: see :func:`place`. Rows with ``polarity`` and ``pattern`` only are cues. ``examples``: texts with mentions as
+``place``: see :func:`place`. Rows with ``polarity`` and ``pattern`` are cues, searched in the clause of a relation up to
+where the relation ends, or, where the pattern names that place by ``»``, in the whole clause. ``examples``: texts with mentions as
 ``[surface|Label]``, and after a second bar ``head`` or ``tail``."""
 REQUIRED = ("id", "examples", "counters")
 
@@ -62,6 +63,15 @@ _MACROS = {
     r"challenging|large|large-scale|real-world|existing|recent|strong|well-known|state-of-the-art|SOTA|different|multiple|many|both|other|such|first|large-scale|\w+ly|"
     r"open-source|representative|diverse|established|benchmark|original|existing|previous|prior|leading|competitive|pre-trained|pretrained|vanilla|modern|famous|small|full) )*",
     "GAP": r"[^<.;]{0,60}?",
+    # the rest of a statement in which a cue before it is heard: no other clause begins
+    "REACH": r"(?:(?!,? (?:but|yet|while|whereas|although|though)\b|, (?:we|it|they|our|this|with|(?:\w+ly )?\w+ing)\b|\bWe\b|,? and that\b|,? and (?:(?:\w+ly|also|still|then|thus|therefore|hence|even|we|it|they) )*"
+    r"(?:is|are|was|were|has|have|can|does|show|find|found|propose|present|introduce|compare|evaluate|appl|outperform|beat|surpass|exceed|achiev|reach|improv|obtain|"
+    r"attain|match|use|rel(?:y|ies)|help|solve)\w*\b).)*",
+    # what may stand between a statement and a cue that follows it
+    "THEN": r"(?:(?!\b(?:which|whose|that|who|where|when|if|and|but|because|since|to)\b)[^<,;:])*?",
+    # what may stand before the subject of a clause
+    "START": r"\W*(?:(?:[A-Z]\w+ly|[Hh]owever|[Mm]oreover|[Ff]urthermore|[Ii]n particular|[Ff]or example|[Bb]esides|[Ii]ndeed|[Aa]nd|[Mm]ost|[Mm]any|[Ss]ome|[Ss]everal|"
+    r"[Aa]ll|[Aa] few|[Ff]ew|[Tt]he|of|[Ii]n|[Bb]y),? )*",
     "WIDE": r"(?:[^<.;]|<[A-Za-z]\d+>){0,120}?",
 }
 
@@ -147,13 +157,19 @@ class Rules:
     def polarity(self, part: Sentence, start: int, end: int) -> str:
         """How a sentence speaks of what its text from ``start`` to ``end`` states (``asserted``, ``negated``, …).
 
-        The first cue that fits in the clause that ends there decides. A relation of two mentions is stated from where
+        The first cue that fits in the clause decides; examples of a kind ("X such as Y") are asserted by any clause. A relation of two mentions is stated from where
         the first begins to where the second ends; one whose ends stand in two sentences, by the end in ``part`` alone.
         """
         first, last = part.place(start), part.place(end)
-        before = [m.end() for m in _CLAUSE.finditer(part.slots, 0, first)]
-        clause = part.slots[before[-1] if before else 0 : last]
-        return next((row["polarity"] for pattern, row in self.cues if pattern.search(clause)), "asserted")
+        if _EXAMPLES.fullmatch(part.slots, first, last):
+            return "asserted"
+        opening = _OPENING.match(part.slots, 0, first)
+        breaks = [m.end() for m in _CLAUSE.finditer(part.slots, opening.end() if opening else 0, first)]
+        left = breaks[-1] if breaks else opening.end() if opening else 0
+        closing = _CLAUSE.search(part.slots, last)
+        said, rest = (_MARKUP.sub(r"\1", s) for s in (part.slots[left:last], part.slots[last : closing and closing.start()]))
+        whole = f"{said}»{rest}"
+        return next((row["polarity"] for pattern, row in self.cues if pattern.search(whole if "»" in row["pattern"] else said)), "asserted")
 
 
 def sentences(text: str, spans: Sequence[Span], mentions: Sequence[Named]) -> list[Sentence]:
@@ -249,7 +265,16 @@ _BODY = re.compile(
 
 _OWN = re.compile(r"\b(?:we|our|this (?:paper|work|study|article|report)|the proposed)\b", re.IGNORECASE)
 _COMPARES = re.compile(r"outperform|surpass|exceed|superior|compared (?:to|with)|\bthan\b|baseline|\bbeat", re.IGNORECASE)
-_CLAUSE = re.compile(r"[;:]|,? (?:but|while|although|whereas|however|though)\b")
+_CLAUSE = re.compile(r"[;:]|\b(?:while|although|whereas|though|since|because|if|when|unlike|despite) [^,;:]*,|,? (?:but|while|although|whereas|however|though)\b")
+
+_OPENING = re.compile(
+    r"\W*(?:Although|Though|Even though|While|Whereas|Since|Because|As|Unlike|Despite|Without|Rather than|Instead of|Compared|Following|Inspired|Motivated|Based|"
+    r"Building|If|When|In contrast|Contrary|Given|To|Not only|Beyond|Apart from|Due to|With|Even with|For|Using|Under|After|Before|Like)\b[^,;:]*,"
+)
+"""A part of a sentence before its main clause: what is denied or told of others there is not said of the rest."""
+_EXAMPLES = re.compile(r"<\w\d+>[^<,;]{0,20},? \(?(?:such as|like|including|e\.g\.),? (?:the )?<\w\d+>(?:(?:,|,? and|,? or) <\w\d+>)*")
+"""Holds whatever its clause says: "previous work uses X such as Y"."""
+_MARKUP = re.compile(r"\\(?:emph|textit|textbf|underline|text|mathrm)\{([^{}]*)\}")
 
 
 class _Reader:
@@ -381,7 +406,7 @@ class _Reader:
             tail_span=tail_span,
             source=row["id"],
             confidence=self._confidence(row, head, tail),
-            polarity=self.rules.polarity(part, m.start, m.start),
+            polarity=self.rules.polarity(part, m.start, m.end),
         )
 
     def _confidence(self, row: Row, head: str, tail: str) -> float:
