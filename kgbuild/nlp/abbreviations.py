@@ -16,6 +16,13 @@ _NO_SHORT = re.compile(
     re.IGNORECASE,
 )
 _TAIL_WORD = re.compile(r"[\w\-–/.+&]*\w\+*$")
+_WORD = re.compile(r"[^\W_]+")
+_COMPOUND = re.compile(r"[\w‐‑–-]+$")
+_CLOSING = " \t\n\r\f\v}$~*\"'`”’"
+"""What may stand between a name and the bracket after it: space, closing quotes and markup."""
+
+SMALL = frozenset("a an and as at between by for from in is of on or over s that the to using via with".split())
+"""Words of which a short form seldom keeps the letter."""
 
 
 def abbreviations(text: str) -> list[tuple[Span, Span]]:
@@ -23,8 +30,9 @@ def abbreviations(text: str) -> list[tuple[Span, Span]]:
 
     The letters are matched as by Schwartz and Hearst, "A simple algorithm for identifying abbreviation
     definitions in biomedical text" (PSB 2003), from right to left; the first letter of the short form must
-    begin a word. Years, references, percentages and remarks in brackets are no short forms, and a long
-    form stays in its sentence.
+    begin a word. Where the words of a longer stretch begin with the letters, one each, that stretch is the long
+    form. Years, references, percentages and remarks in brackets are no short forms, and a long form stays in its
+    sentence.
 
     >>> text = "We use random forests (RFs) and SVM (support vector machine) (2023)."
     >>> [(text[a:b], text[c:d]) for (a, b), (c, d) in abbreviations(text)]
@@ -32,10 +40,10 @@ def abbreviations(text: str) -> list[tuple[Span, Span]]:
     """
     pairs: list[tuple[Span, Span]] = []
     for m in _BRACKET.finditer(text):
-        before = text[max(0, m.start() - 160) : m.start()].rstrip()
+        end = len(text[: m.start()].rstrip(_CLOSING))
+        before = text[max(0, m.start() - 160) : end]
         ends = [e.end() for e in _SENTENCE_END.finditer(before)]
         before = before[ends[-1] :] if ends else before
-        end = len(text[: m.start()].rstrip())
         first = _FIRST_PART.match(m[1])
         inside = first.group().rstrip() if first else ""
         if _is_short(inside):
@@ -74,4 +82,21 @@ def _long_form(short: str, before: str) -> int | None:
     count = len(re.findall(r"\w+", long))
     if len(long) <= len(short) or count > min(len(letters) + 5, 2 * len(letters)) or re.search(rf"(?<!\w){re.escape(short)}(?!\w)", long):
         return None
-    return at
+    if count < len(letters) and (start := _by_initials(letters, before)) is not None:
+        return start
+    # "text-to-speech", not "to-speech"
+    compound = _COMPOUND.search(before, 0, at) if at and before[at - 1] in "-‐‑–" else None
+    return compound.start() if compound and low[compound.start()] == letters[0] else at
+
+
+def _by_initials(letters: list[str], before: str) -> int | None:
+    """Where the shortest stretch at the end of ``before`` starts of which the letters begin the words, one each."""
+    left = len(letters)
+    for word in reversed(list(_WORD.finditer(before))):
+        if word.group().lower() not in SMALL:
+            if word.group()[0].lower() != letters[left - 1]:
+                return None
+            left -= 1
+            if not left:
+                return word.start()
+    return None
