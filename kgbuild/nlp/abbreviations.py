@@ -21,7 +21,9 @@ _COMPOUND = re.compile(r"[\w‐‑–-]+$")
 _CLOSING = " \t\n\r\f\v}$~*\"'`”’"
 """What may stand between a name and the bracket after it: space, closing quotes and markup."""
 
-SMALL = frozenset("a an and as at between by for from in is of on or over s that the to using via with".split())
+_SMALL = re.compile(
+    r"an?|and|as|at|between|by|for|from|in|is|of|on|or|over|s|that|the|to|using|via|with", re.IGNORECASE
+)
 """Words of which a short form seldom keeps the letter."""
 
 
@@ -80,7 +82,11 @@ def _long_form(short: str, before: str) -> int | None:
             return None
     long = before[at:]
     count = len(re.findall(r"\w+", long))
-    if len(long) <= len(short) or count > min(len(letters) + 5, 2 * len(letters)) or re.search(rf"(?<!\w){re.escape(short)}(?!\w)", long):
+    if (
+        len(long) <= len(short)
+        or count > min(len(letters) + 5, 2 * len(letters))
+        or re.search(rf"(?<!\w){re.escape(short)}(?!\w)", long)
+    ):
         return None
     if count < len(letters) and (start := _by_initials(letters, before)) is not None:
         return start
@@ -93,7 +99,7 @@ def _by_initials(letters: list[str], before: str) -> int | None:
     """Where the shortest stretch at the end of ``before`` starts of which the letters begin the words, one each."""
     left = len(letters)
     for word in reversed(list(_WORD.finditer(before))):
-        if word.group().lower() not in SMALL:
+        if not _SMALL.fullmatch(word.group()):
             if word.group()[0].lower() != letters[left - 1]:
                 return None
             left -= 1
