@@ -49,7 +49,7 @@ def test_no_id_stands_in_two_tables():
     assert len(ids) == len(set(ids))
 
 
-@pytest.mark.parametrize("row", [row for table in ("patterns", "relations", "figures") for row in RULESET[table]], ids=by_id)
+@pytest.mark.parametrize("row", [row for table in TABLES if table != "lexicon" for row in RULESET[table]], ids=by_id)
 def test_a_row_does_what_its_examples_say(row, tried):
     assert row["examples"]
     assert row["counters"]
@@ -67,6 +67,7 @@ def test_every_name_of_the_lexicon_is_found_and_every_example_is_right(tried):
 BROKEN = [
     {"id": "t:lexicon", "label": "Method", "name": "QuillNet", "context": ["bird"], "examples": ["our [QuillNet]"], "counters": ["a bird, QuillNet"]},
     {"id": "t-pattern", "label": "Method", "pattern": "(?P<name>{CAP}) hops", "precision": 0.5, "examples": ["[FooNet] flies"], "counters": ["BirdNet hops"]},
+    {"id": "t-generic", "words": ["aviary"], "examples": ["[FooNet] sees"], "counters": ["the Aviary dataset"]},
     {"id": "t-wording", "type": "EVALUATED_ON", "pattern": "(?P<head>{M}) sees (?P<tail>{D})", "precision": 0.5, "examples": ["[FooNet|Method|head] hears [BirdSet|Dataset|tail]"], "counters": ["[FooNet|Method] sees [BirdSet|Dataset]"]},
     {"id": "t-cue", "polarity": "negated", "pattern": "\\bhardly\\b", "examples": ["it sees"], "counters": ["it hardly sees"]},
     {"id": "t-figure", "kind": "gain", "after": "more", "precision": 0.5, "examples": ["[3%] less"], "counters": ["[3%] more"]},
@@ -258,6 +259,13 @@ def test_every_head_noun_ends_a_term(row):
     for head in row["heads"]:
         text = f"we study feathered {head} here"
         assert [s for _, s in found_by(row, text)] == [f"feathered {head}"]
+
+
+def test_no_generic_word_stands_in_two_rows_and_each_is_taken():
+    generic = [word for row in RULESET["generic"] for word in row["words"]]
+    assert len(generic) == len(set(generic))
+    compiled = rules.Rules(PATTERNS, [], generic)
+    assert all(compiled.is_generic(word) and compiled.is_generic(word.upper()) for word in generic)
 
 
 def test_no_head_noun_stands_in_two_rows():

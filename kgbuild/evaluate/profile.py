@@ -13,7 +13,8 @@ figures     a figure beside the cue, kind as read           a result of that val
 ==========  ==============================================  =====================================================
 
 What only one annotator saw counts neither for nor against. Time is what a row's regular expressions take in that run;
-rows without one (names, head nouns, places) are found by look-up and have no time of their own.
+rows without one (names, head nouns, places) are found by look-up and have no time of their own. What is generic is left out
+before anything is said, and has no line.
 """
 
 from __future__ import annotations
@@ -87,12 +88,10 @@ class Profiler:
     """Runs the rules of every table over annotated papers, one after the other."""
 
     def __init__(self, ruleset: Ruleset) -> None:
-        folder = resource("schemas")
-        boundary = (folder / "boundary.txt").read_text(encoding="utf-8").split()
-        generic = (folder / "generic.txt").read_text(encoding="utf-8").splitlines()
+        boundary = (resource("schemas") / "boundary.txt").read_text(encoding="utf-8").split()
         self._ruleset = ruleset
         self._known = gazetteer.Lexicon(ruleset["lexicon"])
-        self._patterns = rules.Rules(ruleset["patterns"], boundary, generic)
+        self._patterns = rules.Rules(ruleset["patterns"], boundary, (word for row in ruleset["generic"] for word in row["words"]))
         self._relations = relations.Rules(ruleset["relations"], load_schema())
         self._figures = _Figures(ruleset["figures"])
         self._watches: dict[str, list[Stopwatch]] = defaultdict(list)

@@ -7,6 +7,7 @@ table       an example marks                               it is tried
 ==========  =============================================  =========================================================
 lexicon     names as ``[Adam]``                            with all other rows; so is each name, in a bare sentence
 patterns    names and terms as ``[FooNet]``                alone
+generic     what is no name or term, as ``[GPU]``          by what all patterns find less than without it
 relations   mentions as ``[FooNet|Method|head]``           alone; a row with a place with what says what is introduced
 figures     the one figure as ``[3.2]``                    alone
 ==========  =============================================  =========================================================
@@ -61,6 +62,9 @@ def trials(ruleset: Ruleset) -> Iterator[Trial]:
             text, expected = unmarked(example)
             spans = sorted({(f.start, f.end) for f in compiled.find(text, words(text))})
             yield Trial("patterns", row["id"], example, expected, tuple(text[start:end] for start, end in spans))
+    for row in ruleset["generic"]:
+        for example, expected, found in _generic(row, ruleset["patterns"], boundary):
+            yield Trial("generic", row["id"], example, expected, found)
     for row in ruleset["relations"]:
         for example, expected, found in _cue(row) if "type" not in row else _relation(row, introductions):
             yield Trial("relations", row["id"], example, expected, found)
@@ -117,6 +121,14 @@ def _lexicon(row: Row, known: gazetteer.Lexicon) -> Iterator[Outcome]:
     for example in (*row.get("examples", ()), *row.get("counters", ())):
         text, expected = unmarked(example)
         yield example, expected, find(text)
+
+
+def _generic(row: Row, patterns: list[Row], boundary: list[str]) -> Iterator[Outcome]:
+    without, within = rules.Rules(patterns, boundary, ()), rules.Rules(patterns, boundary, row["words"])
+    for example in (*row["examples"], *row["counters"]):
+        text, expected = unmarked(example)
+        spans, kept = ({(f.start, f.end) for f in compiled.find(text, words(text))} for compiled in (without, within))
+        yield example, expected, tuple(text[start:end] for start, end in sorted(spans - kept))
 
 
 def _relation(row: Row, introductions: list[Row]) -> Iterator[Outcome]:

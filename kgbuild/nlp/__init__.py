@@ -56,7 +56,7 @@ def _use(nlp: Language, ruleset: Ruleset) -> None:
     """Puts the rows of a rule set into the components that apply them."""
     held = {name: pipe for name, pipe in nlp.pipeline if isinstance(pipe, RowComponent)}
     held["kg_lexicon"].use(ruleset["lexicon"])
-    held["kg_patterns"].use({**held["kg_patterns"].rows, "patterns": ruleset["patterns"]})
+    held["kg_patterns"].use({**held["kg_patterns"].rows, "patterns": ruleset["patterns"], "generic": ruleset["generic"]})
     held["kg_relations"].use(ruleset["relations"])
     held["kg_results"].use(ruleset["figures"])
 

@@ -172,13 +172,13 @@ def make_patterns(nlp: Language, name: str) -> RowComponent[rules.Rules]:
     data = {
         "patterns": read_rows([folder / "patterns.jsonl"], rules.FIELDS, rules.REQUIRED),
         "boundary": (folder / "boundary.txt").read_text(encoding="utf-8").split(),
-        "generic": (folder / "generic.txt").read_text(encoding="utf-8").splitlines(),
+        "generic": read_rows([folder / "generic.jsonl"], rules.GENERIC, rules.GENERIC),
     }
     return RowComponent(data, _build_rules, _apply_patterns)
 
 
 def _build_rules(data: dict[str, Any]) -> rules.Rules:
-    return rules.Rules(data["patterns"], data["boundary"], data["generic"])
+    return rules.Rules(data["patterns"], data["boundary"], (word for row in data["generic"] for word in row["words"]))
 
 
 def _apply_patterns(doc: Doc, compiled: rules.Rules) -> None:

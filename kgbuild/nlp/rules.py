@@ -28,6 +28,10 @@ terms, whose modifiers are read off to the left, ``max`` of them at most. ``adds
 sees nothing, as a user's row does unless it says no. ``examples`` mark each mention with [ ]."""
 REQUIRED = ("id", "label", "precision", "examples", "counters")
 
+GENERIC: dict[str, type] = {"id": str, "words": list, "examples": list, "counters": list}
+"""Fields of a row of ``words`` that are no entity. ``examples`` mark with [ ] what patterns find without the row and not
+with it; of ``counters`` the row takes nothing."""
+
 _MACROS = {
     "S": r"(?:[ \n]+)",
     "WORD": r"[^\W_]\w*",
@@ -90,7 +94,7 @@ class Rules:
 
     def __init__(self, rows: Iterable[Row], boundary: Iterable[str], generic: Iterable[str]) -> None:
         self.boundary = frozenset(boundary)
-        self.generic = frozenset(generic)
+        self.generic = frozenset(map(_plain, generic))
         self.patterns: list[tuple[re.Pattern[str], Row]] = []
         self.heads: dict[str, Row] = {}
         for row in rows:
@@ -128,7 +132,7 @@ class Rules:
 
     def is_generic(self, surface: str) -> bool:
         """Whether the surface is on the list of what is no entity."""
-        return " ".join(fold_word(w) for w in re.findall(r"\w+", surface)) in self.generic
+        return _plain(surface) in self.generic
 
     def _leftmost(self, text: str, text_words: list[Word], i: int, most: int) -> int:
         """Index of the first word of the term whose last word is ``i``: hyphenated words count as one modifier."""
@@ -143,6 +147,10 @@ class Rules:
                 break
             first = start
         return first
+
+
+def _plain(surface: str) -> str:
+    return " ".join(fold_word(w) for w in re.findall(r"\w+", surface))
 
 
 def _unit(text: str, text_words: list[Word], i: int) -> int:

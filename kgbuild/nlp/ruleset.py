@@ -7,6 +7,7 @@ table          telling field               what a row says
 =============  ==========================  ==================================================================
 ``lexicon``    ``name``                    this name is an entity (fields: :data:`kgbuild.nlp.gazetteer.FIELDS`)
 ``patterns``   ``label`` without ``name``  such words are one (:data:`kgbuild.nlp.rules.FIELDS`)
+``generic``    ``words``                   such words are none (:data:`kgbuild.nlp.rules.GENERIC`)
 ``relations``  ``type`` or ``polarity``    such wordings are a relation (:data:`kgbuild.nlp.relations.FIELDS`)
 ``figures``    ``kind``                    such a figure is a result (:data:`kgbuild.nlp.figures.FIELDS`)
 =============  ==========================  ==================================================================
@@ -47,6 +48,7 @@ _ATTACHMENT = ("type", "proposal", "place", "precision")
 TABLES = {
     "lexicon": Table(gazetteer.FIELDS, gazetteer.REQUIRED, ("name",), (("name",),)),
     "patterns": Table(rules.FIELDS, rules.REQUIRED, ("label",), (("pattern",), ("heads",))),
+    "generic": Table(rules.GENERIC, tuple(rules.GENERIC), ("words",), (("words",),)),
     "relations": Table(
         relations.FIELDS,
         relations.REQUIRED,
