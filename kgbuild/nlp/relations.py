@@ -64,8 +64,8 @@ _MACROS = {
     r"open-source|representative|diverse|established|benchmark|original|existing|previous|prior|leading|competitive|pre-trained|pretrained|vanilla|modern|famous|small|full) )*",
     "GAP": r"[^<.;]{0,60}?",
     # the rest of a statement in which a cue before it is heard: no other clause begins
-    "REACH": r"(?:(?!,? (?:but|yet|while|whereas|although|though)\b|, (?:we|it|they|our|this|with|(?:\w+ly )?\w+ing)\b|\bWe\b|,? and that\b|,? and (?:(?:\w+ly|also|still|then|thus|therefore|hence|even|we|it|they) )*"
-    r"(?:is|are|was|were|has|have|can|does|show|find|found|propose|present|introduce|compare|evaluate|appl|outperform|beat|surpass|exceed|achiev|reach|improv|obtain|"
+    "REACH": r"(?:(?!,? (?:but|yet|while|whereas|although|though|because|since)\b|, (?:we|it|they|our|this|with|even|in (?:this|our)|by \w+ing|(?:\w+ly )?\w+ing)\b|\bWe\b| [–—] |--|,? and that\b|,? and (?:(?:\w+ly|also|still|then|thus|therefore|hence|even|we|it|they) )*"
+    r"(?:is|are|was|were|has|have|can|does|show|demonstrat|reveal|report|releas|shed|find|found|propose|present|introduce|compare|evaluate|appl|outperform|beat|surpass|exceed|achiev|reach|improv|obtain|"
     r"attain|match|use|rel(?:y|ies)|help|solve)\w*\b).)*",
     # what may stand between a statement and a cue that follows it
     "THEN": r"(?:(?!\b(?:which|whose|that|who|where|when|if|and|but|because|since|to)\b)[^<,;:])*?",
