@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from kgbuild.cli import ask, build, evaluate, export, rules, server
+from kgbuild.cli import ask, build, evaluate, export, rules, server, train
 from kgbuild.errors import KGError
 
 INTERRUPTED = 130
@@ -55,6 +55,7 @@ for command in (
     ask.view,
     evaluate.evaluate,
     rules.rules,
+    train.train,
     server.neo4j,
     server.push,
     server.doctor,

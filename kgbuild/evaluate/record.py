@@ -62,6 +62,7 @@ class Result(Said):
     kind: str
     method: str | None = None
     dataset: str | None = None
+    task: str | None = None
     metric: str | None = None
 
 

@@ -27,19 +27,20 @@ MODELS = ("default", "rules")
 
 
 def load(model: str = "default", *, rules: Iterable[str | Path] = ()) -> Language:
-    """The extraction pipeline. Model ``rules`` is lexicon and rules alone; ``default`` has the trained tagger as well.
+    """The extraction pipeline. Model ``rules`` is lexicon and rules alone; ``default`` has the trained model as well, and
+    so has the path of a folder that ``kgbuild train`` wrote, with that model.
 
     ``rules`` names files of the user's rows, which add to the packaged ones, replace them or switch them off
     (see :mod:`kgbuild.nlp.ruleset`).
     Raises ModelError for an unknown name or a missing model, and RuleError for a malformed file.
     """
-    if model not in MODELS:
-        raise ModelError(f"no model {model!r}; there is {', '.join(MODELS)}")
+    if model not in MODELS and not Path(model).is_dir():
+        raise ModelError(f"no model {model!r}; there is {', '.join(MODELS)}, and any folder that kgbuild train wrote")
     nlp = spacy.blank("en")
     nlp.tokenizer = make_tokenizer(nlp.vocab)
     nlp.add_pipe("kg_sentences")
     nlp.add_pipe("kg_abbreviations")
-    learned = nlp.add_pipe("kg_model") if model == "default" else None
+    learned = None if model == "rules" else nlp.add_pipe("kg_model", config={"path": None if model == "default" else model})
     nlp.add_pipe("kg_lexicon")
     nlp.add_pipe("kg_patterns")
     nlp.add_pipe("kg_mentions")
@@ -68,7 +69,9 @@ def version(nlp: Language) -> str:
         h.update(path.read_bytes())
     for name, pipe in nlp.pipeline:
         h.update(name.encode())
-        h.update(json.dumps(nlp.get_pipe_config(name), sort_keys=True, default=str).encode())
+        # not where a model lies, only what it is
+        config = {k: v for k, v in nlp.get_pipe_config(name).items() if k != "path"}
+        h.update(json.dumps(config, sort_keys=True, default=str).encode())
         if hasattr(pipe, "to_bytes"):
             h.update(pipe.to_bytes())
     return h.hexdigest()[:16]

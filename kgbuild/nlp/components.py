@@ -110,9 +110,10 @@ def propose(doc: Doc, candidates: Iterable[Candidate], key: str = CANDIDATES) ->
 
 
 def proposed(doc: Doc, key: str = CANDIDATES) -> list[Candidate]:
-    """What components have proposed in a span group so far; those whose label the schema does not have are left out."""
+    """What components have proposed in a span group so far; those whose label the schema does not have are left out,
+    but not a trained model's: it was trained on labels that its user wants."""
     group = doc.spans[key] if key in doc.spans else SpanGroup(doc, name=key)
-    return [_candidate(s, s.id_ or "spans", score) for s, score in zip(group, _scores(group), strict=True) if s.label_ in _LABELS]
+    return [_candidate(s, s.id_ or "spans", score) for s, score in zip(group, _scores(group), strict=True) if s.label_ in _LABELS or s.id_ == MODEL]
 
 
 def entities(doc: Doc) -> list[Candidate]:

@@ -233,7 +233,7 @@ def compared(comparison: Relation, text: str, mentions: Sequence[Named]) -> Rela
     if comparison.type not in ("OUTPERFORMS", "COMPARED_WITH"):
         return comparison
     start, end = comparison.tail_span
-    first, last = comparison.sentences[-1]
+    first, last = next(s for s in comparison.sentences if s[0] <= start < s[1])
     cuts = [first, *(m.start() for m in _CLAUSE.finditer(text, first, last)), last]
     left, right = max(c for c in cuts if c <= start), min(c for c in cuts if c >= end)
     inside = [m for m in mentions if left <= m.start and m.end <= right]

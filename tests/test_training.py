@@ -1,0 +1,108 @@
+"""Training, with the real networks, on a few records: it goes on where it was, and what it packages works."""
+
+import importlib.util
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from kgbuild import nlp as extraction
+from kgbuild.cli import main
+from kgbuild.errors import ModelError
+from kgbuild.nlp.model import FILES, PACKAGED
+from kgbuild.nlp.pairs import FILE
+from kgbuild.records import Paper
+from kgbuild.resources import sample
+from kgbuild.training import Settings, train
+
+needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed: pip install 'kgbuild[train]'")
+FEW = Settings(start="default", hold=4, epochs=1, batch=4, every=1, threads=1, bfloat16=False)
+
+
+def silent(stage, done, total):
+    """No progress."""
+
+
+@pytest.fixture(scope="module")
+def gold(tmp_path_factory):
+    """Records as the rules read them in the bundled sample: enough to learn something from."""
+    target = tmp_path_factory.mktemp("gold") / "gold.jsonl"
+    done = CliRunner().invoke(main, ["extract", *map(str, sample()), "--model", "rules", "-o", str(target)])
+    assert done.exit_code == 0, done.output
+    lines = target.read_text(encoding="utf-8").splitlines()[:16]
+    target.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return target
+
+
+@needs_torch
+def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(gold, tmp_path):
+    def stop(stage, done, total):
+        if (stage, done) == ("train", 2):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(gold, tmp_path / "a", FEW, stop)
+    train(gold, tmp_path / "a", FEW, silent)
+    train(gold, tmp_path / "b", FEW, silent)
+    files = [*FILES, FILE]
+    assert [(tmp_path / "a" / "model" / f).read_bytes() for f in files] == [(tmp_path / "b" / "model" / f).read_bytes() for f in files]
+    with pytest.raises(ModelError, match="other settings"):
+        train(gold, tmp_path / "a", Settings(hold=4, seed=2), silent)
+
+
+@needs_torch
+def test_the_command_trains_a_model_that_the_pipeline_takes(gold, tmp_path):
+    run = ["train", str(gold), "-o", str(tmp_path / "run"), "--start", "default", "--hold", "4", "--epochs", "0.4", "--threads", "1"]
+    done = CliRunner().invoke(main, run)
+    assert done.exit_code == 0, done.output
+    assert "mention F1" in done.output
+    figures = json.loads((tmp_path / "run" / "figures.json").read_text(encoding="utf-8"))
+    assert figures["records"] == 4
+    # one step from the packaged model forgets little of what that knows
+    assert figures["scores"]["mention"]["f1"] > 0.5
+    nlp = extraction.load(str(tmp_path / "run" / "model"))
+    assert extraction.version(nlp) != extraction.version(extraction.load("default"))
+    [(_, x)] = extraction.extract(nlp, [Paper(id="title:x", title="FlockNet", abstract="We propose FlockNet for image classification on ImageNet.")])
+    assert any(m.lexicon == "dataset:imagenet" for m in x.mentions)
+
+
+@needs_torch
+def test_labels_of_ones_own(tmp_path):
+    text = "Birds\nThe finch sat on an oak. A wren sang in an elm."
+    animals, plants = ("finch", "wren"), ("oak", "elm")
+    entities = [
+        {"start": text.index(w), "end": text.index(w) + len(w), "label": label, "text": w, "entity": w}
+        for label, some in (("Animal", animals), ("Plant", plants))
+        for w in some
+    ]
+    gold = tmp_path / "gold.jsonl"
+    gold.write_text("".join(json.dumps({"id": f"title:{i}", "text": text, "entities": entities}) + "\n" for i in range(4)), encoding="utf-8")
+    settings = Settings(labels=("Animal", "Plant"), hold=1, epochs=40, batch=4, threads=1, head_lr=3e-3, bfloat16=False)
+    train(gold, tmp_path / "run", settings, silent)
+    model = extraction.load(str(tmp_path / "run" / "model"))
+    assert {(e.text, e.label_) for e in model(text).ents} >= {("wren", "Animal"), ("elm", "Plant")}
+
+
+@needs_torch
+def test_weights_come_back_from_the_packaged_graphs():
+    import torch
+
+    from kgbuild.training.fit import Networks
+    from kgbuild.training.package import begin
+
+    networks = Networks(Settings().labels)
+    before = {k: v.clone() for k, v in networks.state_dict().items()}
+    begin(networks, PACKAGED)
+    same = [k for k, v in networks.state_dict().items() if torch.equal(v, before[k]) and not k.endswith(("pairs", "opens", "closes"))]
+    # what starts as zeros or ones may come back as such
+    assert [k for k in same if float(before[k].std()) > 0] == []
+
+
+def test_what_cannot_be_trained_is_said(gold, tmp_path, monkeypatch):
+    found = importlib.util.find_spec
+    with pytest.raises(ModelError, match="none is left") if found("torch") else pytest.raises(ModelError, match=r"kgbuild\[train\]"):
+        train(gold, tmp_path / "run", Settings(hold=16), silent)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "torch" else found(name, *rest))
+    done = CliRunner().invoke(main, ["train", str(gold), "-o", str(tmp_path / "run")])
+    assert done.exit_code == 1
+    assert "pip install 'kgbuild[train]'" in done.output
