@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner, Result
@@ -31,6 +32,7 @@ from kgbuild.errors import KGError, SourceError
 from kgbuild.evaluate import NAMES, Record, Report, evaluate, page, predict, read, read_records
 from kgbuild.evaluate.browser import errors, pieces
 from kgbuild.evaluate.calibration import calibrate
+from kgbuild.evaluate.plot import SIDE
 from kgbuild.evaluate.readers import READERS, comparable, detokenise
 from kgbuild.evaluate.score import INTERVALS
 from kgbuild.schema import load_schema
@@ -829,6 +831,19 @@ def test_every_reader_from_the_command_line(name: str, tmp_path: Path):
     values = json.loads(run("eval", file, "--reader", name, "--model", "rules", "--format", "json").stdout)
     assert values["scores"]["mention"]["gold"] == len(CASES[name][1])
     assert values["other_text"] == 0
+
+
+def test_reliability_is_drawn_as_measured(files: tuple[Path, Path], tmp_path: Path):
+    said = run("eval", *files, "--format", "json", "--reliability", tmp_path / "fit.svg")
+    fits = {kind: fit for kind, fit in json.loads(said.stdout)["calibration"].items() if fit}
+    drawn = ElementTree.parse(tmp_path / "fit.svg").getroot().findall("{http://www.w3.org/2000/svg}g")
+    assert len(drawn) == len(fits) > 0
+    for panel, (kind, fit) in zip(drawn, fits.items(), strict=True):
+        assert f"{kind}s: {fit['n']}" in "".join(panel.itertext())
+        dots = panel.findall("{http://www.w3.org/2000/svg}circle")
+        assert [(float(d.get("cx")), float(d.get("cy"))) for d in dots] == [
+            (pytest.approx(SIDE * b["confidence"], abs=0.06), pytest.approx(SIDE - SIDE * b["precision"], abs=0.06)) for b in fit["bins"]
+        ]
 
 
 @pytest.mark.parametrize("target", ["page.html", "new/folder/page.html"])

@@ -13,7 +13,7 @@ import click
 from kgbuild.cli.options import model, output, rules
 from kgbuild.cli.output import Row, print_rows, progress_bars
 from kgbuild.errors import KGError
-from kgbuild.evaluate import GOLD, NAMES, Report, Score, page, predict, read, read_records
+from kgbuild.evaluate import GOLD, NAMES, Report, Score, page, predict, read, read_records, reliability
 from kgbuild.evaluate import evaluate as measure
 
 SOURCES = 25
@@ -27,6 +27,7 @@ SOURCES = 25
 @rules
 @output
 @click.option("--errors", type=click.Path(dir_okay=False, path_type=Path), help="HTML page to write: every error in its context.")
+@click.option("--reliability", "plot", type=click.Path(dir_okay=False, path_type=Path), help="SVG to write: how far confidences are true.")
 @click.option("--reader", type=click.Choice(NAMES), default=GOLD, show_default=True, help="What GOLD holds: our own records, or a public test set.")
 @click.pass_context
 def evaluate(
@@ -37,6 +38,7 @@ def evaluate(
     rules: tuple[Path, ...],
     form: str,
     errors: Path | None,
+    plot: Path | None,
     reader: str,
 ) -> None:
     """Measure PREDICTED, or what the model reads in the texts of GOLD, against the annotations of GOLD.
@@ -63,6 +65,8 @@ def evaluate(
     _warn(report)
     if errors is not None:
         _write(errors, page(report.judgements, f"Errors on {gold.name}"))
+    if plot is not None:
+        _write(plot, reliability(report.calibration))
     _print(report, form)
 
 

@@ -32,11 +32,12 @@ from typing import Any
 from kgbuild.errors import KGError
 from kgbuild.evaluate.browser import page
 from kgbuild.evaluate.calibration import Calibration, calibrate
+from kgbuild.evaluate.plot import reliability
 from kgbuild.evaluate.readers import GOLD, NAMES, comparable, predict, read
 from kgbuild.evaluate.record import Record, read_records
 from kgbuild.evaluate.score import Judged, Judgement, Score, Spoke, T, by_source, judge, scores
 
-__all__ = ["GOLD", "NAMES", "Calibration", "Record", "Report", "Score", "evaluate", "page", "predict", "read", "read_records"]
+__all__ = ["GOLD", "NAMES", "Calibration", "Record", "Report", "Score", "evaluate", "page", "predict", "read", "read_records", "reliability"]
 
 
 @dataclass(frozen=True, slots=True)
