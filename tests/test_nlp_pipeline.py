@@ -16,7 +16,7 @@ from kgbuild.nlp.mentions import Candidate
 from kgbuild.records import PAPER, Paper
 from kgbuild.schema import load_schema
 
-COMPONENTS = ["kg_sentences", "kg_abbreviations", "kg_lexicon", "kg_patterns", "kg_mentions", "kg_relations", "kg_results"]
+COMPONENTS = ["kg_sentences", "kg_abbreviations", "kg_lexicon", "kg_patterns", "kg_mentions", "kg_relations", "kg_results", "kg_polarity"]
 
 TITLE = "FlockNet: Gentle Attention for Bird Song Detection"
 ABSTRACT = """Bird song detection is hard. We propose FlockNet, a small network for bird song detection that builds on

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from kgbuild.evaluate.rules import mentioned
-from kgbuild.nlp import relations
+from kgbuild.nlp import load, relations, to_extraction
 from kgbuild.nlp.ruleset import read_ruleset
 from kgbuild.schema import load_schema
 
 RULES = relations.Rules(read_ruleset()["relations"], load_schema())
+NLP = load("rules")
 SET = [
     json.loads(line)
     for line in (Path(__file__).parent / "data/polarity.jsonl").read_text(encoding="utf-8").splitlines()
@@ -76,3 +77,19 @@ def test_the_set_is_large_and_spread():
     assert {row["polarity"] for row in SET} == set(POLARITIES)
     assert {row["type"] for row in SET} == set(RULES.schema.claim_types)
     assert [row["split"] for row in SET] == ["dev", "test"] * (len(SET) // 2)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "polarity"),
+    [
+        ("FlockNet reaches 91.7% accuracy on SQuAD.", "asserted"),
+        ("Although it does not see labels, FlockNet reaches 91.7% accuracy on SQuAD.", "asserted"),
+        ("FlockNet does not exceed 91.7% accuracy on SQuAD.", "negated"),
+        ("With more data FlockNet may reach 91.7% accuracy on SQuAD.", "hedged"),
+        ("We plan to reach 91.7% accuracy on SQuAD.", "future"),
+        ("Earlier papers report that BERT reaches 91.7% accuracy on SQuAD.", "others"),
+    ],
+)
+def test_results_have_the_polarity_of_their_clause(sentence, polarity):
+    [result] = to_extraction(NLP(f"FlockNet: Birds\nWe propose FlockNet. {sentence}"), "key").results
+    assert (result.value, result.polarity) == ("91.7%", polarity)

@@ -48,6 +48,7 @@ def load(model: str = "default", *, rules: Iterable[str | Path] = ()) -> Languag
     nlp.add_pipe("kg_results")
     if learned is not None and learned.pairs:  # type: ignore[attr-defined]
         nlp.add_pipe("kg_pairs")
+    nlp.add_pipe("kg_polarity")
     if paths := list(rules):
         _use(nlp, read_ruleset(paths))
     return nlp
@@ -60,6 +61,7 @@ def _use(nlp: Language, ruleset: Ruleset) -> None:
     held["kg_patterns"].use({**held["kg_patterns"].rows, "patterns": ruleset["patterns"], "generic": ruleset["generic"]})
     held["kg_relations"].use(ruleset["relations"])
     held["kg_results"].use(ruleset["figures"])
+    held["kg_polarity"].use([row for row in ruleset["relations"] if "polarity" in row])
 
 
 def version(nlp: Language) -> str:

@@ -10,6 +10,7 @@ component             reads                                     writes
 ``kg_mentions``       candidates, entities of other components  ``doc.ents`` and their ``_.kg_…``
 ``kg_relations``      entities, sentences                       ``doc._.kg_relations``
 ``kg_results``        entities, sentences                       ``doc._.kg_results``
+``kg_polarity``       entities, sentences, results              the results' polarity
 ====================  ========================================  ==========================================
 
 What is written to ``doc._`` is plain lists and dictionaries, so documents can be saved and sent between processes.
@@ -250,3 +251,16 @@ def _apply_results(doc: Doc, compiled: figures.Rules) -> None:
     introduced = [r["tail"] for r in doc._.kg_relations if r["type"] == "INTRODUCES" and r["polarity"] == "asserted"]
     method, _ = relations.proposals(introduced, mentions)
     doc._.kg_results = [asdict(r) for r in figures.results(doc.text, spans, mentions, method, compiled)]
+
+
+@Language.factory("kg_polarity", requires=["doc._.kg_results", "token.is_sent_start"], assigns=["doc._.kg_results"])
+def make_polarity(nlp: Language, name: str) -> RowComponent[relations.Rules]:
+    """Marks the results, whatever component has found them, that are denied, doubted, planned or of others."""
+    rows = read_rows([resource("schemas") / "relations.jsonl"], relations.FIELDS, relations.REQUIRED)
+    return RowComponent([row for row in rows if "polarity" in row], _build_relations, _apply_polarity)
+
+
+def _apply_polarity(doc: Doc, compiled: relations.Rules) -> None:
+    spans = [(s.start_char, s.end_char) for s in doc.sents]
+    parts = dict(zip(spans, relations.sentences(doc.text, spans, named(doc)), strict=True))
+    doc._.kg_results = [r | {"polarity": compiled.polarity(parts[r["sentence"]], r["start"], r["end"])} for r in doc._.kg_results]

@@ -64,9 +64,9 @@ _MACROS = {
     r"open-source|representative|diverse|established|benchmark|original|existing|previous|prior|leading|competitive|pre-trained|pretrained|vanilla|modern|famous|small|full) )*",
     "GAP": r"[^<.;]{0,60}?",
     # the rest of a statement in which a cue before it is heard: no other clause begins
-    "REACH": r"(?:(?!,? (?:but|yet|while|whereas|although|though|because|since)\b|, (?:we|it|they|our|this|with|even|in (?:this|our)|by \w+ing|(?:\w+ly )?\w+ing)\b|\bWe\b| [–—] |--|,? and that\b|,? and (?:(?:\w+ly|also|still|then|thus|therefore|hence|even|we|it|they) )*"
+    "REACH": r"(?:\([^()]*\)|(?!,? (?:but|yet|while|whereas|although|though|because|since)\b|, (?:we|it|they|our|this|with|even|in (?:this|our)|by \w+ing|(?:\w+ly )?\w+ing)\b|\bWe\b| [–—] |--|,? and that\b|,? and (?:(?:\w+ly|also|still|then|thus|therefore|hence|even|we|it|they) )*"
     r"(?:is|are|was|were|has|have|can|does|show|demonstrat|reveal|report|releas|shed|find|found|propose|present|introduce|compare|evaluate|appl|outperform|beat|surpass|exceed|achiev|reach|improv|obtain|"
-    r"attain|match|use|rel(?:y|ies)|help|solve)\w*\b).)*",
+    r"attain|match|use|rel(?:y|ies)|help|solve)\w*\b)[^)])*",
     # what may stand between a statement and a cue that follows it
     "THEN": r"(?:(?!\b(?:which|whose|that|who|where|when|if|and|but|because|since|to)\b)[^<,;:])*?",
     # what may stand before the subject of a clause
@@ -164,9 +164,9 @@ class Rules:
         if _EXAMPLES.fullmatch(part.slots, first, last):
             return "asserted"
         opening = _OPENING.match(part.slots, 0, first)
-        breaks = [m.end() for m in _CLAUSE.finditer(part.slots, opening.end() if opening else 0, first)]
+        breaks = [m.end() for m in _BREAK.finditer(part.slots, opening.end() if opening else 0, first)]
         left = breaks[-1] if breaks else opening.end() if opening else 0
-        closing = _CLAUSE.search(part.slots, last)
+        closing = _BREAK.search(part.slots, last)
         said, rest = (_MARKUP.sub(r"\1", s) for s in (part.slots[left:last], part.slots[last : closing and closing.start()]))
         whole = f"{said}»{rest}"
         return next((row["polarity"] for pattern, row in self.cues if pattern.search(whole if "»" in row["pattern"] else said)), "asserted")
@@ -265,7 +265,12 @@ _BODY = re.compile(
 
 _OWN = re.compile(r"\b(?:we|our|this (?:paper|work|study|article|report)|the proposed)\b", re.IGNORECASE)
 _COMPARES = re.compile(r"outperform|surpass|exceed|superior|compared (?:to|with)|\bthan\b|baseline|\bbeat", re.IGNORECASE)
-_CLAUSE = re.compile(r"[;:]|\b(?:while|although|whereas|though|since|because|if|when|unlike|despite) [^,;:]*,|,? (?:but|while|although|whereas|however|though)\b")
+_CLAUSE = re.compile(r"[;:]|,? (?:but|while|although|whereas|however|though)\b")
+_BREAK = re.compile(
+    r"\((?=[^()]*(?<!\w)(?!(?:19|20)\d\d\b)\d)|,? (?:while|although|whereas|though|since|because|if|when|unlike|despite) [^,;:]*,|"
+    + _CLAUSE.pattern
+)
+"""Begins a clause to which no cue before it reaches: also a subordinate one that a comma ends, and figures in brackets."""
 
 _OPENING = re.compile(
     r"\W*(?:Although|Though|Even though|While|Whereas|Since|Because|As|Unlike|Despite|Without|Rather than|Instead of|Compared|Following|Inspired|Motivated|Based|"
