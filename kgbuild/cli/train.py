@@ -16,16 +16,54 @@ DEFAULTS = {f.name: f.default for f in fields(Settings)}
 
 @click.command()
 @click.argument("gold", type=click.Path(path_type=Path))
-@click.option("-o", "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of the run; give it again to go on.")
-@click.option("--start", metavar="MODEL", help="Go on from this model folder, or `default`; else from the pretrained encoder.")
-@click.option("--label", "labels", multiple=True, help="A label to learn, may be given more than once.  [default: those of the schema]")
-@click.option("--hold", type=click.IntRange(min=0), default=DEFAULTS["hold"], show_default=True, help="Papers to measure on instead of training on.")
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the run; give it again to go on.",
+)
+@click.option(
+    "--start", metavar="MODEL", help="Go on from this model folder, or `default`; else from the pretrained encoder."
+)
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    help="A label to learn, may be given more than once.  [default: those of the schema]",
+)
+@click.option(
+    "--hold",
+    type=click.IntRange(min=0),
+    default=DEFAULTS["hold"],
+    show_default=True,
+    help="Papers to measure on instead of training on.",
+)
 @click.option("--epochs", type=click.FloatRange(min=0), default=DEFAULTS["epochs"], show_default=True)
-@click.option("--lr", type=click.FloatRange(min=0), default=DEFAULTS["lr"], show_default=True, help="Peak rate of the encoder.")
+@click.option(
+    "--lr", type=click.FloatRange(min=0), default=DEFAULTS["lr"], show_default=True, help="Peak rate of the encoder."
+)
 @click.option("--seed", type=int, default=DEFAULTS["seed"], show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), default=DEFAULTS["threads"], show_default=True)
-@click.option("--every", type=click.IntRange(min=1), default=DEFAULTS["every"], show_default=True, help="Steps between checkpoints.")
-def train(gold: Path, out: Path, start: str | None, labels: tuple[str, ...], hold: int, epochs: float, lr: float, seed: int, threads: int, every: int) -> None:
+@click.option(
+    "--every",
+    type=click.IntRange(min=1),
+    default=DEFAULTS["every"],
+    show_default=True,
+    help="Steps between checkpoints.",
+)
+def train(
+    gold: Path,
+    out: Path,
+    start: str | None,
+    labels: tuple[str, ...],
+    hold: int,
+    epochs: float,
+    lr: float,
+    seed: int,
+    threads: int,
+    every: int,
+) -> None:
     """Train on the annotated records of GOLD, and package OUT/model, a folder for --model.
 
     GOLD is JSON Lines as `kgbuild extract` writes them. OUT/figures.json tells how good the model is on the papers that

@@ -73,7 +73,9 @@ def train(gold: Path, out: Path, settings: Settings, progress: Progress) -> dict
 
     records = read_records(gold)
     if settings.hold >= len(records):
-        raise ModelError(f"{gold} has {len(records)} records, of which {settings.hold} are to be held out: none is left to train on")
+        raise ModelError(
+            f"{gold} has {len(records)} records, of which {settings.hold} are to be held out: none is left to train on"
+        )
     out.mkdir(parents=True, exist_ok=True)
     learnt, held = split(records, settings.hold, settings.hold_seed)
     base = {"default": PACKAGED, None: None}.get(settings.start, Path(settings.start or ""))

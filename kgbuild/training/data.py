@@ -38,7 +38,17 @@ TYPES = (
 )
 """Relation types, in the order of the network's outputs."""
 
-RAREST = ("PART_OF", "DERIVED_FROM", "COMPARED_WITH", "TRAINED_ON", "OUTPERFORMS", "IS_A", "FOR_TASK", "EVALUATED_ON", "MEASURED_BY")
+RAREST = (
+    "PART_OF",
+    "DERIVED_FROM",
+    "COMPARED_WITH",
+    "TRAINED_ON",
+    "OUTPERFORMS",
+    "IS_A",
+    "FOR_TASK",
+    "EVALUATED_ON",
+    "MEASURED_BY",
+)
 """Of two relations of one pair (1 in 80), the one that comes first here is learnt."""
 
 
@@ -93,7 +103,11 @@ class Reader:
             return Example(record, spans, ())
         marked = sorted((Named(e.start, e.end, e.label, e.entity) for e in record.entities), key=lambda m: m.start)
         found = tuple(named(self.rules(record.text)))
-        return Example(record, spans, (View(tuple(marked), {m.entity: m.entity for m in marked}), View(found, aligned(record, found))))
+        return Example(
+            record,
+            spans,
+            (View(tuple(marked), {m.entity: m.entity for m in marked}), View(found, aligned(record, found))),
+        )
 
     def windows(self, record: Record) -> tuple[list[Word], list[tuple[Window, Ints]], int]:
         """The words, the windows with their tags, and how many mentions don't start and end with words."""
@@ -110,23 +124,33 @@ class Reader:
                 tags[a], tags[a + 1 : b], tags[b] = (self._tags[f"{p}-{m.label}"] for p in "BIE")
         return words, [(w, _whole(tags[w.first : w.first + len(w.heads)])) for w in windows], lost
 
-    def sheet(self, record: Record, spans: Sequence[Span], words: Sequence[Word], mentions: Sequence[Named]) -> pairs.Sheet:
+    def sheet(
+        self, record: Record, spans: Sequence[Span], words: Sequence[Word], mentions: Sequence[Named]
+    ) -> pairs.Sheet:
         """The paper with these entities, as the network sees it."""
         text = record.text
         stated = relations.relations(text, spans, mentions, self._wordings)
-        method, _ = relations.proposals([r.tail for r in stated if r.type == "INTRODUCES" and r.polarity == "asserted"], mentions)
+        method, _ = relations.proposals(
+            [r.tail for r in stated if r.type == "INTRODUCES" and r.polarity == "asserted"], mentions
+        )
         told = figures.results(text, spans, mentions, method, self._cues)
-        return pairs.sheet(text, spans, words, mentions, figures.candidates(text, spans, mentions), stated, told, self._may, TYPES)
+        return pairs.sheet(
+            text, spans, words, mentions, figures.candidates(text, spans, mentions), stated, told, self._may, TYPES
+        )
 
     def legal(self, sheet: pairs.Sheet) -> npt.NDArray[np.bool_]:
         """[related pairs, 1 + types] none, and what the schema allows."""
         labels = np.array([0, *(1 + pairs.LABELS.index(x) for x in sheet.labels)])
         head, tail = sheet.pairs[: sheet.related].T
-        return np.concatenate((np.ones((sheet.related, 1), dtype=bool), self.allowed[labels[head], labels[tail] - 1]), 1)
+        return np.concatenate(
+            (np.ones((sheet.related, 1), dtype=bool), self.allowed[labels[head], labels[tail] - 1]), 1
+        )
 
     def targets(self, record: Record, sheet: pairs.Sheet, gold: Mapping[str, str]) -> Targets:
         """What gold says of a sheet whose entities are, by ``gold``, the annotated ones."""
-        order = sorted(record.relations, key=lambda r: RAREST.index(r.type) if r.type in RAREST else len(RAREST), reverse=True)
+        order = sorted(
+            record.relations, key=lambda r: RAREST.index(r.type) if r.type in RAREST else len(RAREST), reverse=True
+        )
         known = {(r.head, r.tail): 1 + TYPES.index(r.type) for r in order}
         ids = (PAPER, *(gold.get(e) for e in sheet.entities))
         may = self.legal(sheet)
@@ -161,7 +185,9 @@ class Reader:
 def aligned(record: Record, mentions: Sequence[Named]) -> dict[str, str]:
     """Found group -> annotated group, as the evaluation aligns them."""
     text = record.text
-    found = (Entity(start=m.start, end=m.end, label=m.label, text=text[m.start : m.end], entity=m.entity) for m in mentions)
+    found = (
+        Entity(start=m.start, end=m.end, label=m.label, text=text[m.start : m.end], entity=m.entity) for m in mentions
+    )
     return judge(record, Record(id=record.id, text=text, entities=tuple(found))).match
 
 

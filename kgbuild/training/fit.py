@@ -37,7 +37,9 @@ class Networks(nn.Module):
         self.pairs = Pairs(len(TYPES))
 
 
-def fit(networks: Networks, examples: Sequence[Example], reader: Reader, s: Settings, out: Path, progress: Progress) -> None:
+def fit(
+    networks: Networks, examples: Sequence[Example], reader: Reader, s: Settings, out: Path, progress: Progress
+) -> None:
     """Trains in place; ``out`` holds ``state.pt``, from which the same call goes on, and ``log.txt``."""
     items: list[Item] = []
     lost = 0
@@ -54,7 +56,9 @@ def fit(networks: Networks, examples: Sequence[Example], reader: Reader, s: Sett
     if state_path.exists():
         state = torch.load(state_path, weights_only=True)
         if state["settings"] != fingerprint:
-            raise ModelError(f"{out} holds a run with other settings or records ({state['settings']}); give another folder")
+            raise ModelError(
+                f"{out} holds a run with other settings or records ({state['settings']}); give another folder"
+            )
         networks.load_state_dict(state["networks"])
         optimiser.load_state_dict(state["optimiser"])
         torch.set_rng_state(state["rng"])
@@ -62,7 +66,10 @@ def fit(networks: Networks, examples: Sequence[Example], reader: Reader, s: Sett
     losses: list[tuple[float, ...]] = []
     began = time.monotonic()
     with (out / "log.txt").open("a", encoding="utf-8") as log:
-        print(f"step {step} of {total}; {len(examples)} papers, {len(items)} windows, {lost} mentions that are no whole words", file=log)
+        print(
+            f"step {step} of {total}; {len(examples)} papers, {len(items)} windows, {lost} mentions that are no whole words",
+            file=log,
+        )
         for epoch in range(step // epoch_steps, -(-total // epoch_steps)):
             order = batches(lengths, s.batch, random.Random(s.seed * 1000 + epoch))
             for k, chosen in enumerate(order):
@@ -83,7 +90,11 @@ def fit(networks: Networks, examples: Sequence[Example], reader: Reader, s: Sett
                 progress("train", step, total)
                 if step % 50 == 0:
                     means = " ".join(f"{x:.4f}" for x in np.mean(losses, axis=0))
-                    print(f"{step}/{total} {means} {(time.monotonic() - began) / len(losses):.2f} s a step", file=log, flush=True)
+                    print(
+                        f"{step}/{total} {means} {(time.monotonic() - began) / len(losses):.2f} s a step",
+                        file=log,
+                        flush=True,
+                    )
                     losses, began = [], time.monotonic()
                 if step % s.every == 0 or step == total:
                     state = {
@@ -122,7 +133,9 @@ def _optimiser(networks: Networks, s: Settings) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, foreach=True)
 
 
-def _loss(networks: Networks, some: Sequence[Item], reader: Reader, s: Settings, rng: random.Random) -> tuple[Tensor, tuple[float, ...]]:
+def _loss(
+    networks: Networks, some: Sequence[Item], reader: Reader, s: Settings, rng: random.Random
+) -> tuple[Tensor, tuple[float, ...]]:
     b = collate([(w, tags) for w, tags, _ in some])
     if s.mask:
         b["ids"][(torch.rand(b["ids"].shape) < s.mask) & (b["ids"] > SEP)] = MASK
@@ -148,7 +161,9 @@ def _loss(networks: Networks, some: Sequence[Item], reader: Reader, s: Settings,
     return loss, (nll.item(), related.item(), kinds.item(), about.item())
 
 
-def pair_loss(judged: Sequence[tuple[Tensor, Tensor]], sheets: Sequence[pairs.Sheet], targets: Sequence[Targets], reader: Reader) -> tuple[Tensor, Tensor, Tensor]:
+def pair_loss(
+    judged: Sequence[tuple[Tensor, Tensor]], sheets: Sequence[pairs.Sheet], targets: Sequence[Targets], reader: Reader
+) -> tuple[Tensor, Tensor, Tensor]:
     """Cross-entropy of the relation types (a positive pair, all negatives summed), of the kinds (a figure), and of what
     the results are about (a result and role)."""
     related, kinds, about = torch.zeros(()), torch.zeros(()), torch.zeros(())
@@ -192,7 +207,11 @@ def collate(some: Sequence[tuple[Window, Ints]]) -> dict[str, Tensor]:
     }
     for i, (w, tags) in enumerate(some):
         t, n = len(w.ids), len(tags)
-        b["ids"][i, :t], b["feats"][i, :t], b["pad"][i, :t] = torch.from_numpy(w.ids), torch.from_numpy(w.features), False
+        b["ids"][i, :t], b["feats"][i, :t], b["pad"][i, :t] = (
+            torch.from_numpy(w.ids),
+            torch.from_numpy(w.features),
+            False,
+        )
         b["heads"][i, :n], b["tails"][i, :n] = torch.from_numpy(w.heads), torch.from_numpy(w.tails)
         b["same"][i, :n, :n], b["gold"][i, :n] = torch.from_numpy(w.same), torch.from_numpy(tags)
     return b

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from tokenizers import Tokenizer
 from kgbuild import nlp as extraction
 from kgbuild.errors import ModelError
 from kgbuild.evaluate import GOLD, evaluate, predict
+from kgbuild.evaluate.calibration import Calibration, calibrate
 from kgbuild.evaluate.record import Record
 from kgbuild.evaluate.score import judge
 from kgbuild.nlp import pairs
@@ -30,6 +31,9 @@ KEEP = 0.42
 """Threshold of a surface before any is fitted."""
 GRID = (0.3, 0.34, 0.38, 0.42, 0.46, 0.5, 0.54)
 NEVER = 1.01
+BIN = 75
+"""Statements in a bin of a calibration curve."""
+FOLDS = 5
 
 Curve = dict[str, list[float]]
 STRAIGHT: Curve = {"stated": [0.0, 1.0], "true": [0.0, 1.0]}
@@ -61,7 +65,10 @@ def begin(networks: Networks, base: Path | None) -> None:
     files = read_model(base)
     config = json.loads(files["config.json"])
     states = {"tagger": export.weights(files["model.onnx"], "encoder.")}
-    states["tagger"] |= {k: np.array(config["transitions"][v], dtype=np.float32) for k, v in (("trans", "pairs"), ("first", "first"), ("last", "last"))}
+    states["tagger"] |= {
+        k: np.array(config["transitions"][v], dtype=np.float32)
+        for k, v in (("trans", "pairs"), ("first", "first"), ("last", "last"))
+    }
     if pairs.FILE in files:
         states["pairs"] = export.weights(files[pairs.FILE], "")
     for name, state in states.items():
@@ -71,7 +78,15 @@ def begin(networks: Networks, base: Path | None) -> None:
         network.load_state_dict(fits, strict=False)
 
 
-def package(networks: Networks, reader: Reader, held: Sequence[Record], s: Settings, base: Path | None, out: Path, progress: Progress) -> dict[str, Any]:
+def package(
+    networks: Networks,
+    reader: Reader,
+    held: Sequence[Record],
+    s: Settings,
+    base: Path | None,
+    out: Path,
+    progress: Progress,
+) -> dict[str, Any]:
     """Writes ``out/model`` and ``out/figures.json``.
 
     Thresholds are those with the best F1 on the held-out papers; where none are held out, the starting model's stay.
@@ -91,19 +106,32 @@ def package(networks: Networks, reader: Reader, held: Sequence[Record], s: Setti
 
     write()
     figures: dict[str, Any] = {}
+    fits: dict[str, Calibration | None] = {}
     if held:
-        config["decoding"]["keep"] = list(_tuned(Tagger.load(read_model(folder)), held, Decoding((KEEP,) * len(s.labels))).keep)
+        config["decoding"]["keep"] = list(
+            _tuned(Tagger.load(read_model(folder)), held, Decoding((KEEP,) * len(s.labels))).keep
+        )
         write()
         config["calibration"] = curve(_stated(Tagger.load(read_model(folder)), held))
         write()
         nlp = extraction.load(str(folder))
-        said = list(_progressing(predict(held, lambda papers: extraction.extract(nlp, papers), GOLD), "measure", len(held), progress))
+        said = list(
+            _progressing(
+                predict(held, lambda papers: extraction.extract(nlp, papers), GOLD), "measure", len(held), progress
+            )
+        )
         if related:
-            config["pairs"] |= _fitted(held, said)
+            numbers, fits = _fitted(held, said)
+            config["pairs"] |= numbers
             write()
             nlp = extraction.load(str(folder))
-            said = list(_progressing(predict(held, lambda papers: extraction.extract(nlp, papers), GOLD), "measure", len(held), progress))
+            said = list(
+                _progressing(
+                    predict(held, lambda papers: extraction.extract(nlp, papers), GOLD), "measure", len(held), progress
+                )
+            )
         figures = evaluate(held, said, GOLD).to_json()
+        figures["crossfitted"] = {kind: asdict(fit) if fit else None for kind, fit in fits.items()}
     (out / "figures.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
     return figures
 
@@ -123,7 +151,7 @@ def _config(networks: Networks, s: Settings) -> dict[str, Any]:
         "pairs": {
             "types": list(TYPES),
             "least": [0.01] * len(TYPES),
-            "figure": 0.01,
+            "figure": 0.5,
             "features": pairs.pair_features(len(TYPES)),
             "shapes": pairs.FIGURE_FEATURES,
             "calibration": {"relation": STRAIGHT},
@@ -163,30 +191,45 @@ def _stated(tagger: Tagger, records: Sequence[Record]) -> list[Row]:
     return rows
 
 
-def _fitted(held: Sequence[Record], said: Sequence[Record]) -> dict[str, Any]:
-    """Thresholds and calibration curves of relations and results, from what the network says without thresholds."""
-    rows: dict[str, list[Row]] = defaultdict(list)
-    figures: list[tuple[float, bool, bool]] = []
-    wanted = 0
-    gold = 0
+def _fitted(held: Sequence[Record], said: Sequence[Record]) -> tuple[dict[str, Any], dict[str, Calibration | None]]:
+    """Thresholds and calibration curves of relations and results, from what the network says without thresholds; and
+    how well such curves fit what they were not fitted on (by cross-fitting over papers)."""
+    papers: list[dict[str, list[Row]]] = []
     for record, found in zip(held, said, strict=True):
         j = judge(record, found)
+        rows: dict[str, list[Row]] = defaultdict(list)
         for r in j.relations:
             if r.right is not None and r.item.source.startswith(pairs.SOURCE):
                 rows[r.item.type].append((r.item.confidence or 0.0, r.right))
-        values = {(x.value, x.kind) for x in record.results}
-        figures += [(x.item.confidence or 0.0, bool(x.right), (x.item.value, x.item.kind) in values) for x in j.results]
-        wanted += len(record.relations)
-        gold += len(record.results)
-    least = thresholds(rows, wanted)
-    curves = {"relation": curve([row for t in TYPES for row in rows[t] if row[0] >= 0.5 * least[t]])}
-    for t in TYPES:
-        some = [row for row in rows[t] if row[0] >= 0.5 * least[t]]
-        if len(some) >= 4 * BIN:
-            curves[t] = curve(some)
-    cut = thresholds({"figure": [(c, hit) for c, _, hit in figures]}, gold)["figure"]
-    curves["result"] = curve([(c, right) for c, right, _ in figures if c >= 0.5 * cut])
-    return {"least": [round(least[t], 4) for t in TYPES], "figure": round(cut, 4), "calibration": curves}
+        rows["result"] = [(x.item.confidence or 0.0, bool(x.right)) for x in j.results]
+        papers.append(rows)
+    pooled = {t: [row for rows in papers for row in rows[t]] for t in TYPES}
+    least = thresholds(pooled, sum(len(r.relations) for r in held))
+    stated: list[tuple[str, list[Row]]] = []
+    for fold in range(FOLDS):
+        curves = _curves([p for n, p in enumerate(papers) if n % FOLDS != fold], least)
+        for rows in papers[fold::FOLDS]:
+            stated += [
+                (t, [(_read(curves, t, c), ok) for c, ok in rows[t] if c >= least.get(t, 0.0)])
+                for t in (*TYPES, "result")
+            ]
+    fits = {
+        "relation": calibrate([row for t, rows in stated if t != "result" for row in rows]),
+        "result": calibrate([row for t, rows in stated if t == "result" for row in rows]),
+    }
+    return {"least": [round(least[t], 4) for t in TYPES], "calibration": _curves(papers, least)}, fits
+
+
+def _curves(papers: Sequence[Mapping[str, list[Row]]], least: Mapping[str, float]) -> dict[str, Curve]:
+    """One curve for all relations, one for each type that is stated often enough, and one for results."""
+    rows = {t: [row for p in papers for row in p[t] if row[0] >= 0.5 * least.get(t, 0.0)] for t in (*TYPES, "result")}
+    curves = {t: curve(some) for t, some in rows.items() if len(some) >= 4 * BIN or t == "result"}
+    return {"relation": curve([row for t in TYPES for row in rows[t]]), **curves}
+
+
+def _read(curves: Mapping[str, Curve], kind: str, raw: float) -> float:
+    c = curves.get(kind) or curves["relation"]
+    return float(np.interp(raw, c["stated"], c["true"]))
 
 
 def thresholds(rows: dict[str, list[Row]], wanted: int) -> dict[str, float]:
@@ -214,9 +257,6 @@ def thresholds(rows: dict[str, list[Row]], wanted: int) -> dict[str, float]:
     return least
 
 
-BIN = 75
-
-
 def curve(rows: list[Row], size: int = BIN) -> Curve:
     """How often a statement of some confidence is right: isotonic over bins of ``size`` (pool adjacent violators,
     Ayer et al. 1955)."""
@@ -231,4 +271,7 @@ def curve(rows: list[Row], size: int = BIN) -> Curve:
             last = bins.pop()
             bins[-1] = [x + y for x, y in zip(bins[-1], last, strict=True)]
     stated, true = [b[1] / b[0] for b in bins], [b[2] / b[0] for b in bins]
-    return {"stated": [round(x, 4) for x in (0.0, *stated, 1.0)], "true": [round(x, 4) for x in (0.0, *true, max(true))]}
+    return {
+        "stated": [round(x, 4) for x in (0.0, *stated, 1.0)],
+        "true": [round(x, 4) for x in (0.0, *true, max(true))],
+    }
