@@ -440,10 +440,8 @@ def _closest(
     if both:
         best = max(sorted(both), key=lambda p: looked[p])
         heads, tails = [x for x in heads if x[0] == best], [x for x in tails if x[0] == best]
-    (_, u), (_, v) = min(
-        ((h, t) for h in heads for t in tails),
-        key=lambda ht: (abs(ht[0][0] - ht[1][0]), abs(ht[0][1].start - ht[1][1].start), ht),
-    )
+    couples = [(abs(p - q), abs(h.start - t.start), h.start, t.start, h, t) for p, h in heads for q, t in tails]
+    u, v = min(couples, key=lambda couple: couple[:4])[4:]
     return u, v
 
 
