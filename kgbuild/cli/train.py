@@ -39,6 +39,7 @@ DEFAULTS = {f.name: f.default for f in fields(Settings)}
     show_default=True,
     help="Papers to measure on instead of training on.",
 )
+@click.option("--held-out", type=click.Path(path_type=Path), metavar="FILE", help="Records to measure on, instead of --hold.")
 @click.option("--epochs", type=click.FloatRange(min=0), default=DEFAULTS["epochs"], show_default=True)
 @click.option(
     "--lr", type=click.FloatRange(min=0), default=DEFAULTS["lr"], show_default=True, help="Peak rate of the encoder."
@@ -58,6 +59,7 @@ def train(
     start: str | None,
     labels: tuple[str, ...],
     hold: int,
+    held_out: Path | None,
     epochs: float,
     lr: float,
     seed: int,
@@ -73,7 +75,7 @@ def train(
     if labels:
         settings = replace(settings, labels=labels)
     with progress_bars() as progress:
-        figures = run(gold, out, settings, progress)
+        figures = run(gold, out, settings, progress, held_out)
     click.echo(f"trained: {out / 'model'}")
     for name in ("mention", "concept", "relation", "figure", "result") if figures else ():
         click.echo(f"{name} F1 {figures['scores'][name]['f1']:.3f}")

@@ -41,6 +41,8 @@ class Settings:
     pair_lr: float = 6e-4
     tagger_weight: float = 10.0
     """Weight of the tagger's loss a word against the relations' loss a positive pair."""
+    result_weight: float = 0.3
+    """Weight of the losses of figures, and of what results are about."""
     dropout: float = 0.1
     mask: float = 0.05
     """Share of subwords that are masked, anew in every step."""
@@ -56,11 +58,13 @@ class Settings:
     """Largest int8 weight: 63 can't saturate on processors without VNNI, 127 is finer."""
 
 
-def train(gold: Path, out: Path, settings: Settings, progress: Progress) -> dict[str, Any]:
+def train(gold: Path, out: Path, settings: Settings, progress: Progress, held_out: Path | None = None) -> dict[str, Any]:
     """Trains on annotated records (JSON Lines as ``kgbuild extract`` writes them) and packages ``out/model``.
 
-    The same call goes on where an interrupted one was. Returns the figures on the held-out papers, which are also in
-    ``out/figures.json``. Raises ModelError where the extra is missing, and SourceError for records that can't be read.
+    ``held_out`` names a file of records to measure on, instead of ``settings.hold`` of those of ``gold``; its papers must
+    not be in ``gold``. The same call goes on where an interrupted one was. Returns the figures on the held-out papers,
+    which are also in ``out/figures.json``. Raises ModelError where the extra is missing, and SourceError for records
+    that can't be read.
     """
     for module in ("torch", "onnx", "safetensors"):
         if importlib.util.find_spec(module) is None:
@@ -72,12 +76,18 @@ def train(gold: Path, out: Path, settings: Settings, progress: Progress) -> dict
     from kgbuild.training.package import begin, package, tokenizer_of
 
     records = read_records(gold)
-    if settings.hold >= len(records):
+    if held_out is not None:
+        held = read_records(held_out)
+        if both := {r.text for r in records} & {r.text for r in held}:
+            raise ModelError(f"{len(both)} papers of {held_out} are in {gold} too: what is trained on can't measure")
+        learnt = records
+    elif settings.hold >= len(records):
         raise ModelError(
             f"{gold} has {len(records)} records, of which {settings.hold} are to be held out: none is left to train on"
         )
+    else:
+        learnt, held = split(records, settings.hold, settings.hold_seed)
     out.mkdir(parents=True, exist_ok=True)
-    learnt, held = split(records, settings.hold, settings.hold_seed)
     base = {"default": PACKAGED, None: None}.get(settings.start, Path(settings.start or ""))
     torch.manual_seed(settings.seed)
     torch.set_num_threads(settings.threads)

@@ -157,7 +157,7 @@ def _loss(
         judged = networks.pairs(states[at], sheets, s.dropout) if at else []
     nll = networks.tagger.nll(scores, b["gold"], b["n"]) / b["n"].sum()
     related, kinds, about = pair_loss(judged, sheets, targets, reader)
-    loss = s.tagger_weight * nll + related + 0.3 * kinds + 0.3 * about
+    loss = s.tagger_weight * nll + related + s.result_weight * (kinds + about)
     return loss, (nll.item(), related.item(), kinds.item(), about.item())
 
 
