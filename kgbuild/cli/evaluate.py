@@ -13,7 +13,7 @@ import click
 from kgbuild.cli.options import model, output, rules
 from kgbuild.cli.output import Row, print_rows, progress_bars
 from kgbuild.errors import KGError
-from kgbuild.evaluate import GOLD, NAMES, Report, Score, page, predict, read, read_records, reliability
+from kgbuild.evaluate import GOLD, NAMES, Report, Score, page, predict, read, read_evidence, read_records, reliability
 from kgbuild.evaluate import evaluate as measure
 
 SOURCES = 25
@@ -28,6 +28,7 @@ SOURCES = 25
 @output
 @click.option("--errors", type=click.Path(dir_okay=False, path_type=Path), help="HTML page to write: every error in its context.")
 @click.option("--reliability", "plot", type=click.Path(dir_okay=False, path_type=Path), help="SVG to write: how far confidences are true.")
+@click.option("--evidence", type=click.Path(path_type=Path), help="Annotated sentences of relations of GOLD, to measure ours against.")
 @click.option("--reader", type=click.Choice(NAMES), default=GOLD, show_default=True, help="What GOLD holds: our own records, or a public test set.")
 @click.pass_context
 def evaluate(
@@ -39,6 +40,7 @@ def evaluate(
     form: str,
     errors: Path | None,
     plot: Path | None,
+    evidence: Path | None,
     reader: str,
 ) -> None:
     """Measure PREDICTED, or what the model reads in the texts of GOLD, against the annotations of GOLD.
@@ -61,7 +63,7 @@ def evaluate(
             for done, record in enumerate(predict(wanted, partial(nlp.extract, nlp.load(model, rules=rules)), reader), 1):
                 said.append(record)
                 progress("extract", done, len(wanted))
-    report = measure(wanted, said, reader)
+    report = measure(wanted, said, reader, read_evidence(evidence) if evidence else ())
     _warn(report)
     if errors is not None:
         _write(errors, page(report.judgements, f"Errors on {gold.name}"))
@@ -111,6 +113,9 @@ def _print(report: Report, form: str) -> None:
             print_rows([_short(values)], form)
             click.echo("")
             print_rows([_short(b) for b in bins], form)
+    if report.evidence:
+        click.echo("\nEvidence of relations")
+        print_rows([asdict(report.evidence)], form)
 
 
 def _figures(name: str, score: Score) -> Row:
@@ -133,6 +138,8 @@ def _tidy(report: Report) -> Iterator[Row]:
     fits = {kind: fit for kind, fit in values["calibration"].items() if fit}
     tables |= {f"reliability of {kind}s": {f"bin {i}": b for i, b in enumerate(fit.pop("bins"), 1)} for kind, fit in fits.items()}
     tables["calibration"] = fits
+    if report.evidence:
+        tables["evidence"] = {"relation": values["evidence"]}
     for section, rows in tables.items():
         for name, figures in rows.items():
             for figure, value in figures.items():

@@ -20,6 +20,8 @@
                                      else ``n``, ``confidence``, ``precision``, ``ece``, ``brier``, ``skill``,
                                      ``surer_half``, ``gain`` and ``bins`` (``low``, ``high``, ``n``, ``confidence``,
                                      ``precision``)
+``evidence``                         null where no annotated evidence was given, else ``annotated``, ``found``, ``hit``,
+                                     ``equal`` (:class:`Evidence`)
 ===================================  ==================================================================================
 """
 
@@ -32,12 +34,13 @@ from typing import Any
 from kgbuild.errors import KGError
 from kgbuild.evaluate.browser import page
 from kgbuild.evaluate.calibration import Calibration, calibrate
+from kgbuild.evaluate.evidence import Evidence, Stated, judge_evidence, read_evidence
 from kgbuild.evaluate.plot import reliability
 from kgbuild.evaluate.readers import GOLD, NAMES, comparable, predict, read
 from kgbuild.evaluate.record import Record, read_records
 from kgbuild.evaluate.score import Judged, Judgement, Score, Spoke, T, by_source, judge, scores
 
-__all__ = ["GOLD", "NAMES", "Calibration", "Record", "Report", "Score", "evaluate", "page", "predict", "read", "read_records", "reliability"]
+__all__ = ["GOLD", "NAMES", "Calibration", "Evidence", "Record", "Report", "Score", "Stated", "evaluate", "page", "predict", "read", "read_evidence", "read_records", "reliability"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class Report:
     sources: dict[str, dict[str, Spoke]]
     calibration: dict[str, Calibration | None]
     judgements: tuple[Judgement, ...]
+    evidence: Evidence | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The figures as JSON values; the keys are listed at the head of this module."""
@@ -63,13 +67,17 @@ class Report:
             "scores": {name: asdict(score) for name, score in self.scores.items()},
             "sources": {kind: {s: asdict(spoke) for s, spoke in rows.items()} for kind, rows in self.sources.items()},
             "calibration": {kind: asdict(c) if c else None for kind, c in self.calibration.items()},
+            "evidence": asdict(self.evidence) if self.evidence else None,
         }
 
 
-def evaluate(gold: Iterable[Record], predicted: Iterable[Record], reader: str = GOLD) -> Report:
+def evaluate(
+    gold: Iterable[Record], predicted: Iterable[Record], reader: str = GOLD, stated: Iterable[Stated] = ()
+) -> Report:
     """Compare predicted records with gold records of the same ids; a gold record without a prediction is all missed.
 
-    ``reader`` is the one that ``gold`` was read with. Raises KGError where no id is in both.
+    ``reader`` is the one that ``gold`` was read with, ``stated`` annotated evidence of its relations. Raises KGError
+    where no id is in both, and where evidence does not fit gold.
     """
     wanted = {r.id: r for r in gold}
     said = {r.id: r for r in predicted}
@@ -93,6 +101,7 @@ def evaluate(gold: Iterable[Record], predicted: Iterable[Record], reader: str = 
             "result": calibrate(_pairs(results)),
         },
         judgements=judgements,
+        evidence=judge_evidence(stated, judgements) if stated else None,
     )
 
 

@@ -220,7 +220,7 @@ def _align(predicted: Mapping[str, Group], gold: Mapping[str, Group]) -> dict[st
 
 def _relations(out: Judgement) -> None:
     def same(p: Relation, g: Relation) -> bool:
-        return p.type == g.type and _means(out, p.head, g.head) and _means(out, p.tail, g.tail)
+        return p.type == g.type and means(out, p.head, g.head) and means(out, p.tail, g.tail)
 
     left = list(out.gold.relations)
     for p in _merge(((r.type, r.head, r.tail), r) for r in out.predicted.relations).values():
@@ -236,7 +236,8 @@ def _relations(out: Judgement) -> None:
     out.missed_relations = left
 
 
-def _means(out: Judgement, predicted: str | None, gold: str) -> bool:
+def means(out: Judgement, predicted: str | None, gold: str) -> bool:
+    """Whether a predicted group, or ``paper``, is what gold's group or ``paper`` names."""
     return out.match.get(predicted or "") in out.twins.get(gold, ())
 
 
@@ -244,7 +245,7 @@ def _results(out: Judgement) -> None:
     def right(p: Result, g: Result) -> bool:
         for end in ENDS:
             said, true = getattr(p, end), getattr(g, end)
-            if not (_means(out, said, true) if true else said in (None, PAPER)):
+            if not (means(out, said, true) if true else said in (None, PAPER)):
                 return False
         return True
 
