@@ -77,6 +77,12 @@ def test_the_answer_holds_what_the_sample_says(graph: kg.KnowledgeGraph, name: s
         assert any(row | facts == row for row in rows), f"{facts} is not in {rows}"
 
 
+def test_what_a_method_loses_is_no_level_of_the_leaderboard(graph: kg.KnowledgeGraph):
+    loss = graph.cypher("MATCH (r:Result {value: '2.1'})-[:RESULT_OF]->(m {name: 'TinyLedger'}) RETURN r.kind AS kind, r.direction AS direction")
+    assert loss == [{"kind": "gain", "direction": "down"}]
+    assert not [row for row in graph.query("leaderboard", dataset="SQuAD", metric="F1", limit=1000) if row["value"] == "2.1"]
+
+
 @pytest.mark.parametrize("query", LIBRARY.values(), ids=lambda q: q.name)
 def test_columns_are_those_of_the_header_in_order_and_type(graph: kg.KnowledgeGraph, query: Query):
     types = {"string": str, "integer": int, "float": (float, int), "boolean": bool, "date": date, "list of string": list}
