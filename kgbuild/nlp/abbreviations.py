@@ -1,9 +1,11 @@
-"""Short forms that a text defines itself: ``long form (SF)`` and ``SF (long form)``."""
+"""Short forms: where a text defines one, ``long form (SF)`` and ``SF (long form)``, and which long form one may stand for."""
 
 from __future__ import annotations
 
 import re
+from functools import cache
 
+from kgbuild.nlp.text import plain
 from kgbuild.records import Span
 
 _BRACKET = re.compile(r"\(\s*([^()]{2,90}?)\s*\)")
@@ -53,9 +55,12 @@ def abbreviations(text: str) -> list[tuple[Span, Span]]:
             if at is not None:
                 pairs.append(((m.start(1), m.start(1) + len(inside)), (end - len(before) + at, end)))
         elif (outside := _TAIL_WORD.search(before)) and _is_short(outside.group()):
-            at = _long_form(outside.group(), inside)
-            if at == 0:
-                pairs.append(((end - len(outside.group()), end), (m.start(1), m.start(1) + len(inside))))
+            short = outside.group()
+            # "VACE (video all-in-one creation and editing)", but "BFV (bird flock voting and its heirs)"
+            readings = [long for long in (inside, m[1]) if _long_form(short, long) == 0]
+            if readings:
+                long = max(readings, key=lambda long: (begun(short, long), -len(long)))
+                pairs.append(((end - len(short), end), (m.start(1), m.start(1) + len(long))))
     return pairs
 
 
@@ -106,3 +111,92 @@ def _by_initials(letters: list[str], before: str) -> int | None:
             if not left:
                 return word.start()
     return None
+
+
+_UNIT = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\d_]")
+_LONG_WORD = re.compile(r"[^\W\d_]{3,}")
+_HEAD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|.")
+_RUN = re.compile(r"([A-Za-z])([2-4])")
+_NUMERALS = {"1": ("one",), "2": ("to", "two", "second"), "3": ("three", "triple"), "4": ("for", "four")}
+
+
+def letters(name: str) -> str:
+    """The letters and digits of a name that is a short form by its looks, without a plural s; else nothing.
+
+    >>> letters("VLMs"), letters("S2-RAG"), letters("$P^2$OT"), letters("Adam"), letters("random forests")
+    ('VLM', 'S2RAG', 'P2OT', '', '')
+    """
+    bare = plain(name)
+    out = "".join(c for c in bare if c.isalnum())
+    if len(out) > 2 and out[-1] == "s" and (out[-2].isupper() or out[-2].isdigit()):
+        out = out[:-1]
+    capitals = sum(c.isupper() or c.isdigit() for c in out)
+    one_word = " " not in bare and not bare.endswith("+")
+    return out if one_word and 2 <= len(out) <= 12 and capitals >= 2 and not out.isdigit() else ""
+
+
+def is_long(name: str) -> bool:
+    """Whether a name can be a long form: two words or more, and itself no short form."""
+    return len(_LONG_WORD.findall(plain(name))) >= 2 and not letters(name)
+
+
+def begun(short: str, long: str) -> int:
+    """How many words of a long form the letters of a short form begin, read in order; 0 where they cannot all be read.
+
+    A letter begins a word or goes on within the word just begun, and the first letter begins the first word. A digit
+    stands for itself, for a word, or for a run of words with the letter before it. A form that repeats a word of the
+    long form is no short form of it, but another name.
+
+    >>> begun("JD3P", "joint discrete denoising diffusion process"), begun("S2T", "speech-to-text"), begun("GPT-4", "GPT-4 mini model")
+    (5, 3, 0)
+    """
+    form, units = letters(short), _units(long)
+    head = _HEAD.match(form)
+    if not head or form.lower() in "".join(units) or (len(head.group()) > 2 and head.group().lower() in units):
+        return 0
+    run = _RUN.sub(lambda m: m[1] * int(m[2]), form)
+    return max(_begun(read.lower(), units) for read in (form, run))
+
+
+def _begun(read: str, units: list[str]) -> int:
+    never = -len(units) - 1
+
+    @cache
+    def most(i: int, j: int) -> int:
+        """The most words that ``read[i:]`` begins within ``units[j:]``."""
+        if i == len(read):
+            return 0
+        if j == len(units):
+            return never
+        unit, letter = units[j], read[i]
+        best = most(i, j + 1) if j else never
+        if letter.isdigit():
+            width = len(unit) if unit.isdigit() and read.startswith(unit, i) else int(unit in _NUMERALS.get(letter, ()))
+            return max(best, 1 + most(i + width, j + 1)) if width else best
+        at = int(unit[0] == letter)
+        while at:
+            i += 1
+            best = max(best, 1 + most(i, j + 1))
+            at = unit.find(read[i], at) + 1 if i < len(read) else 0
+        return best
+
+    return max(0, most(0, 0))
+
+
+def _units(name: str) -> list[str]:
+    """The words of a name in lower case, cut at hyphens and inner capitals too."""
+    return [u.lower() for u in _UNIT.findall(plain(name))]
+
+
+def stands_for(short: str, long: str) -> float:
+    """Share of the words of a long form that the letters of a short form begin; 0 where too few to believe it.
+
+    Believed are three words that are half of the long form, and two that are all of it and all that the short form
+    has.
+
+    >>> stands_for("RL", "reinforcement learning"), stands_for("ViT", "vision transformer")
+    (1.0, 0.0)
+    """
+    words, hits = sum(not _SMALL.fullmatch(u) for u in _units(long)), begun(short, long)
+    believed = hits >= max(3, words / 2) or (hits == len(letters(short)) >= words)
+    return hits / max(hits, words) if hits and believed else 0.0

@@ -35,7 +35,8 @@ from spacy.tokens import Doc, Span, SpanGroup
 
 from kgbuild.nlp import figures, gazetteer, relations, rules
 from kgbuild.nlp.abbreviations import abbreviations
-from kgbuild.nlp.mentions import MODEL, Candidate, defined, group, resolve, settle, spread, trust
+from kgbuild.nlp.groups import group, implied
+from kgbuild.nlp.mentions import MODEL, Candidate, defined, resolve, settle, spread, trust
 from kgbuild.nlp.rows import Row, read_rows
 from kgbuild.nlp.text import sentence_starts, words
 from kgbuild.resources import resource
@@ -207,8 +208,10 @@ def mentions(doc: Doc) -> Doc:
     model = [c for c in found if c.source == MODEL]
     others = [c for c in found if c.source != MODEL]
     kept = spread(text, trust(text, model, others, hints, pairs) if model else resolve(settle(text, others + hints, pairs)))
+    unsaid = implied(text, kept, found, pairs)
+    doc._.kg_abbreviations = [*pairs, *unsaid]
     ents: list[Span] = []
-    for c, entity in zip(kept, group(text, kept, pairs), strict=True):
+    for c, entity in zip(kept, group(text, kept, pairs, unsaid), strict=True):
         span = doc.char_span(c.start, c.end, label=c.label, kb_id=c.lexicon, span_id=c.source, alignment_mode="expand")
         # two mentions may share a token ("foo_bar"), of which an entity must be sole owner
         if span is not None and not (ents and span.start < ents[-1].end):

@@ -1,4 +1,4 @@
-"""From candidate spans to the mentions of a paper: which win, where else they occur, which are one thing."""
+"""From candidate spans to the mentions of a paper: which win, and where else they occur."""
 
 from __future__ import annotations
 
@@ -72,7 +72,8 @@ def settle(text: str, candidates: Sequence[Candidate], pairs: Iterable[tuple[Spa
             said = votes[key][c.label]
             said[c.source] = max(c.confidence, said.get(c.source, 0.0))
     labels = {
-        key: max(said, key=lambda label: (max(said[label].values()), sum(said[label].values()), label)) for key, said in votes.items()
+        key: max(said, key=lambda label: (max(said[label].values()), sum(said[label].values()), label))
+        for key, said in votes.items()
     }
     settled = [replace(c, label=labels.get(key, DEFAULT)) for c, key in zip(candidates, keys, strict=True)]
     return [replace(c, lexicon="") if c.label != old.label else c for c, old in zip(settled, candidates, strict=True)]
@@ -98,7 +99,9 @@ def resolve(candidates: Iterable[Candidate]) -> list[Candidate]:
 
 def _merge(a: Candidate, b: Candidate) -> Candidate:
     sources = dict.fromkeys((*a.source.split("+"), *b.source.split("+")))
-    return replace(a, source="+".join(sources), confidence=max(a.confidence, b.confidence), lexicon=a.lexicon or b.lexicon)
+    return replace(
+        a, source="+".join(sources), confidence=max(a.confidence, b.confidence), lexicon=a.lexicon or b.lexicon
+    )
 
 
 def occurrences(text: str, surface: str) -> list[Span]:
@@ -107,7 +110,9 @@ def occurrences(text: str, surface: str) -> list[Span]:
     at = text.find(surface)
     while at >= 0:
         end = at + len(surface)
-        if not (at and text[at - 1].isalnum() and surface[0].isalnum()) and not (text[end : end + 1].isalnum() and surface[-1].isalnum()):
+        if not (at and text[at - 1].isalnum() and surface[0].isalnum()) and not (
+            text[end : end + 1].isalnum() and surface[-1].isalnum()
+        ):
             out.append((at, end))
         at = text.find(surface, end)
     return out
@@ -138,7 +143,8 @@ def trust(
         rows = [
             c
             for c in same
-            if _is_name(c) and (_kind(c.label) == _kind(m.label) or (relabels and c.confidence >= RELABELS and c.label != "Metric"))
+            if _is_name(c)
+            and (_kind(c.label) == _kind(m.label) or (relabels and c.confidence >= RELABELS and c.label != "Metric"))
         ]
         row = max(rows, key=lambda c: (_kind(c.label) == _kind(m.label), c.confidence, c), default=None)
         label = row.label if row and row.confidence >= RELABELS else m.label
@@ -148,8 +154,16 @@ def trust(
     labels = {text[m.start : m.end]: m.label for m in out}
     long_forms = {text[s:e]: labels[text[start:end]] for (s, e), (start, end) in pairs if text[start:end] in labels}
     out = [_as(m, long_forms.get(text[m.start : m.end], m.label)) for m in out]
-    short_forms = [Candidate(s, e, long_forms[text[s:e]], "abbreviation", DEFINED) for (s, e), _ in pairs if text[s:e] in long_forms]
-    sure = [c for c in others if c.label and (not _is_name(c) or (c.confidence >= ADDS and text[c.start : c.end] not in own))]
+    short_forms = [
+        Candidate(s, e, long_forms[text[s:e]], "abbreviation", DEFINED)
+        for (s, e), _ in pairs
+        if text[s:e] in long_forms
+    ]
+    sure = [
+        c
+        for c in others
+        if c.label and (not _is_name(c) or (c.confidence >= ADDS and text[c.start : c.end] not in own))
+    ]
     taken = [(m.start, m.end) for m in out]
     added = [c for c in short_forms + sure if all(c.end <= start or end <= c.start for start, end in taken)]
     return sorted(out + resolve(added))
@@ -186,32 +200,3 @@ def spread(text: str, found: Sequence[Candidate]) -> list[Candidate]:
         for surface, c in best.items()
         for start, end in occurrences(text, surface)
     )
-
-
-def group(text: str, found: Sequence[Candidate], pairs: Iterable[tuple[Span, Span]]) -> list[str]:
-    """The entity of each mention: ``e1``, ``e2``, … in order of appearance.
-
-    One entity are, under one label, the mentions of one folded name or lexicon row, and of a short form and its
-    long form.
-    """
-    keys = [(c.label, fold(text[c.start : c.end])) for c in found]
-    parent = {key: key for key in keys}
-
-    def root(key: tuple[str, str]) -> tuple[str, str]:
-        while parent[key] != key:
-            key = parent[key]
-        return key
-
-    def unite(a: tuple[str, str], b: tuple[str, str]) -> None:
-        if a in parent and b in parent:
-            parent[root(b)] = root(a)
-
-    rows: dict[tuple[str, str], tuple[str, str]] = {}
-    for c, key in zip(found, keys, strict=True):
-        if c.lexicon:
-            unite(rows.setdefault((c.label, c.lexicon), key), key)
-    for (s, e), (start, end) in pairs:
-        for label in {c.label for c in found}:
-            unite((label, fold(text[start:end])), (label, fold(text[s:e])))
-    ids: dict[tuple[str, str], str] = {}
-    return [ids.setdefault(root(key), f"e{len(ids) + 1}") for key in keys]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import NamedTuple
 
 from spacy.tokenizer import Tokenizer  # type: ignore[import-not-found]
@@ -39,7 +40,13 @@ def make_tokenizer(vocab: Vocab) -> Tokenizer:
     )
 
 
-_SPELLINGS = (("isation", "ization"), ("modell", "model"), ("labell", "label"), ("behaviour", "behavior"), ("colour", "color"))
+_SPELLINGS = (
+    ("isation", "ization"),
+    ("modell", "model"),
+    ("labell", "label"),
+    ("behaviour", "behavior"),
+    ("colour", "color"),
+)
 
 
 def fold_word(word: str) -> str:
@@ -91,11 +98,25 @@ def fold(name: str) -> str:
     return join([fold_word(p) for p in parts[:-1]] + [fold_word(singular(parts[-1]))]) + plus
 
 
+_MARKUP = re.compile(r"\\(?:text(?:bf|it|tt|sc|rm|sf)?|emph|underline|math(?:bf|it|rm|cal|bb|sf|tt))\b|[\\{}$*]")
+
+
+def plain(name: str) -> str:
+    """The name without LaTeX that only says how it looks, in one Unicode form, with single spaces.
+
+    >>> plain("\\\\textbf{W}ing-aware\\n$\\\\mathbf{^2}$Net")
+    'Wing-aware ^2Net'
+    """
+    return " ".join(unicodedata.normalize("NFKC", _MARKUP.sub("", name)).split())
+
+
 LONGEST = 1000
 """Characters after which a sentence ends at the next space, so that no rule works on an endless one."""
 
 _GAP = re.compile(r"\s+")
-_BREAK = re.compile(r"(?P<mark>[.!?][\"'”’)\]]*)\s+(?=[\"'“‘(\[$\\{]*(?:[A-Z0-9]|[a-z]+[A-Z0-9{]))|\n\s*\n\s*|\n {2,}(?=\S)")
+_BREAK = re.compile(
+    r"(?P<mark>[.!?][\"'”’)\]]*)\s+(?=[\"'“‘(\[$\\{]*(?:[A-Z0-9]|[a-z]+[A-Z0-9{]))|\n\s*\n\s*|\n {2,}(?=\S)"
+)
 _NO_BREAK = re.compile(
     r"(?:\b(?:e\.g|i\.e|et al|vs|cf|resp|approx|ca|w\.r\.t|a\.k\.a|viz|Figs?|Eqs?|Secs?|Tabs?|Refs?|Nos?|Dr|Prof|Mr|Ms|St|Jr)|(?:^|[\s(])[A-Z])\.$"
 )
