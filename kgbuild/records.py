@@ -130,7 +130,7 @@ class Extraction:
     relations: tuple[Relation, ...] = ()
     results: tuple[Result, ...] = ()
     abbreviations: tuple[tuple[str, str], ...] = ()
-    """(short form, long form) pairs that the text itself defines."""
+    """(short form, long form) pairs that the text defines, or uses for one thing."""
 
 
 def to_record(paper: Paper, extraction: Extraction) -> dict[str, Any]:

@@ -112,17 +112,18 @@ class Resolver:
 
     def observe(self, paper: Paper, extraction: Extraction) -> None:
         """Count the names of one paper."""
-        shorts = {fold(short) for short, _ in extraction.abbreviations}
+        longs = {fold(short): fold(long) for short, long in extraction.abbreviations}
         for group in _groups(paper, extraction):
-            long = [n for n in group.names if n.key not in shorts]
+            long = [n for n in group.names if n.key not in longs]
             for name, surfaces in group.names.items():
                 self._papers[name] += 1
                 self._surfaces[name].update(surfaces)
                 self._labels[name][group.label] += 1
                 if entry := _entry(group, self._lexicon):
                     self._known[name][entry] += 1
-                if name.key in shorts:
-                    self._longs[name].update(long)
+                if name.key in longs:
+                    said = Name(name.kind, longs[name.key])
+                    self._longs[name].update([said] if said in group.names else long)
             self._together.update((a, b) for a in long for b in long if a < b)
 
     def resolve(self, memory: Memory = Memory()) -> Resolution:
@@ -337,7 +338,9 @@ def _slip(one: str, two: str) -> bool:
     at = next((i for i, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
     if len(long) == len(short) + 1 and long[at + 1 :] == short[at:]:
         letter, before = long[at], long[at - 1 : at]
-        return letter.isalpha() and (letter == before or (letter == "u" and before == "o" and long[at + 1 : at + 2] == "r"))
+        return letter.isalpha() and (
+            letter == before or (letter == "u" and before == "o" and long[at + 1 : at + 2] == "r")
+        )
     if len(long) != len(short):
         return False
     rest = short[at + 2 :] == long[at + 2 :]

@@ -180,6 +180,9 @@ def test_the_mention_before_a_bracket_has_the_short_form():
     assert len(set(entities(text, mark(text, names)).values())) == 1
     text += " Plain Soft Wing Sorting is slow."
     assert len(set(entities(text, mark(text, [*names, ("Soft Wing Sorting", "Method")])).values())) == 2
+    known = {"SWS": "method:sws"}
+    text = "We present attention-gated Soft Wing Sorting (SWS). It is fast."
+    assert len(set(entities(text, mark(text, names, known)).values())) == 2
     text = "We present the Soft Wing Sorting framework (SWS)."
     assert len(set(entities(text, mark(text, [("Soft Wing Sorting", "Method"), ("SWS", "Method")])).values())) == 1
 

@@ -56,7 +56,15 @@ def test_spellings_of_one_name_fold_alike(one: str, two: str):
 
 @pytest.mark.parametrize(
     ("one", "two"),
-    [("GPT-3", "GPT-4"), ("GPT-4", "GPT-4o"), ("ImageNet", "ImageNet-100"), ("DPS", "DPs"), ("C", "C++"), ("Q*", "Q"), ("bias", "bia")],
+    [
+        ("GPT-3", "GPT-4"),
+        ("GPT-4", "GPT-4o"),
+        ("ImageNet", "ImageNet-100"),
+        ("DPS", "DPs"),
+        ("C", "C++"),
+        ("Q*", "Q"),
+        ("bias", "bia"),
+    ],
 )
 def test_different_names_fold_apart(one: str, two: str):
     assert fold(one) != fold(two)
@@ -90,7 +98,9 @@ def test_numbers_never_merge():
 
 
 def test_a_short_form_goes_with_the_long_form_of_its_own_paper():
-    deep = say(1, {"e1": ("Method", ["Temporal Label Smoothing", "TLS"])}, abbreviations=[("TLS", "Temporal Label Smoothing")])
+    deep = say(
+        1, {"e1": ("Method", ["Temporal Label Smoothing", "TLS"])}, abbreviations=[("TLS", "Temporal Label Smoothing")]
+    )
     other = say(2, {"e1": ("Method", ["Two-Level Search", "TLS"])}, abbreviations=[("TLS", "Two-Level Search")])
     found = ids([deep, other])
     assert found[deep[0].id, "e1"] == "method:temporal-label-smoothing"
@@ -98,11 +108,20 @@ def test_a_short_form_goes_with_the_long_form_of_its_own_paper():
 
 
 def test_an_ambiguous_short_form_elsewhere_stays_itself_and_an_agreed_one_follows():
-    first = say(1, {"e1": ("Method", ["Temporal Label Smoothing", "TLS"])}, abbreviations=[("TLS", "Temporal Label Smoothing")])
+    first = say(
+        1, {"e1": ("Method", ["Temporal Label Smoothing", "TLS"])}, abbreviations=[("TLS", "Temporal Label Smoothing")]
+    )
     second = say(2, {"e1": ("Method", ["Two-Level Search", "TLS"])}, abbreviations=[("TLS", "Two-Level Search")])
     bare = say(3, {"e1": ("Method", ["TLS"])})
     assert ids([first, bare])[bare[0].id, "e1"] == "method:temporal-label-smoothing"
     assert ids([first, second, bare])[bare[0].id, "e1"] == "method:tls"
+
+
+def test_a_short_form_stands_for_the_long_form_that_defines_it_and_for_no_other_name_of_the_thing():
+    names = ["Temporal Label Smoothing", "smoothing of temporal labels", "TLS"]
+    first = say(1, {"e1": ("Method", names)}, abbreviations=[("TLS", "Temporal Label Smoothing")])
+    bare = say(2, {"e1": ("Method", ["TLS"])})
+    assert ids([first, bare])[bare[0].id, "e1"] == "method:temporal-label-smoothing"
 
 
 def test_a_name_that_one_paper_uses_loosely_stays_what_it_is_elsewhere():
@@ -132,7 +151,9 @@ def test_a_typing_slip_in_a_rare_long_name_joins():
 
 
 def test_a_last_letter_is_a_variant_and_no_slip():
-    corpus = [say(n, {"e1": ("Method", ["Transformer-XL"])}) for n in range(3)] + [say(9, {"e1": ("Method", ["Transformer-XS"])})]
+    corpus = [say(n, {"e1": ("Method", ["Transformer-XL"])}) for n in range(3)] + [
+        say(9, {"e1": ("Method", ["Transformer-XS"])})
+    ]
     assert len(set(ids(corpus).values())) == 2
 
 
@@ -151,15 +172,39 @@ def test_the_id_of_an_entity_that_was_merged_away_redirects():
     both = [say(n, {"e1": ("Method", ["label mixing", "mixing of labels"])}) for n in (3, 4)]
     after = settle([short, long, *both], before.memory)
     (entity,) = {e.id for p, x in [short, long, *both] for e in after.entities(p, x).values()}
-    assert dict(after.memory.redirects) == {({"method:label-mixing", "method:mixing-of-labels"} - {entity}).pop(): entity}
+    assert dict(after.memory.redirects) == {
+        ({"method:label-mixing", "method:mixing-of-labels"} - {entity}).pop(): entity
+    }
 
 
-SURFACES = ["GAN", "GANs", "gan", "Graph Attention Network", "graph-attention networks", "GPT-3", "GPT 3", "T5", "knowledge distillation"]
+SURFACES = [
+    "GAN",
+    "GANs",
+    "gan",
+    "Graph Attention Network",
+    "graph-attention networks",
+    "GPT-3",
+    "GPT 3",
+    "T5",
+    "knowledge distillation",
+]
 
 
-@given(st.lists(st.tuples(st.sampled_from(["Method", "Task"]), st.lists(st.sampled_from(SURFACES), min_size=1, max_size=3, unique=True)), min_size=1, max_size=8), st.randoms())
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["Method", "Task"]),
+            st.lists(st.sampled_from(SURFACES), min_size=1, max_size=3, unique=True),
+        ),
+        min_size=1,
+        max_size=8,
+    ),
+    st.randoms(),
+)
 def test_the_order_of_papers_changes_nothing(papers: list[tuple[str, list[str]]], chance: random.Random):
-    corpus = [say(n, {f"e{i}": (label, [s]) for i, s in enumerate(surfaces)}) for n, (label, surfaces) in enumerate(papers)]
+    corpus = [
+        say(n, {f"e{i}": (label, [s]) for i, s in enumerate(surfaces)}) for n, (label, surfaces) in enumerate(papers)
+    ]
     shuffled = corpus.copy()
     chance.shuffle(shuffled)
     assert ids(corpus) == ids(shuffled)
@@ -178,6 +223,8 @@ def test_versions_are_variants_of_their_family():
     }
 
 
-@pytest.mark.parametrize(("text", "slug"), [("Fußball Netz", "fuball-netz"), ("C++", "c-+-+"), ("数据", ""), ("../../etc", "etc")])
+@pytest.mark.parametrize(
+    ("text", "slug"), [("Fußball Netz", "fuball-netz"), ("C++", "c-+-+"), ("数据", ""), ("../../etc", "etc")]
+)
 def test_slugs_are_plain(text: str, slug: str):
     assert slugify(text) == slug

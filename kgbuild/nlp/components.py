@@ -197,7 +197,7 @@ def _apply_patterns(doc: Doc, compiled: rules.Rules) -> None:
 @Language.component(
     "kg_mentions",
     requires=["doc.spans", "doc._.kg_abbreviations"],
-    assigns=["doc.ents", "span._.kg_entity", "span._.kg_source", "span._.kg_confidence"],
+    assigns=["doc.ents", "doc._.kg_abbreviations", "span._.kg_entity", "span._.kg_source", "span._.kg_confidence"],
 )
 def mentions(doc: Doc) -> Doc:
     """Makes ``doc.ents`` from the candidates, and from the entities that other components have set."""

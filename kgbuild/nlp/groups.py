@@ -172,8 +172,8 @@ def _beside(text: str, found: Sequence[Candidate], pairs: Iterable[Pair]) -> Ite
     """A short form's mention and the one beside it that is not just its long form: with a modifier more before it,
     or without a noun or two at its end ("the Bird Flock Voting framework (BFV)").
 
-    The modifier is part of what the short form means, unless the text also writes the long form without it or the
-    short form within longer names.
+    The modifier is part of what the short form means, unless the lexicon knows that, or the text also writes the long
+    form without it or the short form within longer names.
     """
     at = {(c.start, c.end): i for i, c in enumerate(found)}
     names = [text[c.start : c.end] for c in found]
@@ -185,7 +185,7 @@ def _beside(text: str, found: Sequence[Candidate], pairs: Iterable[Pair]) -> Ite
         bare = fold(text[start:end])
         plainly = any(fold(n) == bare or (form.search(n) and fold(n) != fold(names[i])) for n in names)
         for j, c in enumerate(found):
-            longer = c.end == end and c.start < start and not plainly
+            longer = c.end == end and c.start < start and not plainly and not found[i].lexicon
             shorter = c.start == start and c.end < end and len(_WORD.findall(text, c.end, end)) <= 2
             if c.label == found[i].label and (longer or shorter):
                 yield i, j
