@@ -33,6 +33,8 @@ def test_public_names_are_sorted_and_complete():
 
 @pytest.mark.parametrize("module", modules())
 def test_examples_in_docstrings_are_true(module: str, sample_workspace: Path):
+    if module.startswith("kgbuild.training."):
+        pytest.importorskip("torch", reason="torch is not installed: pip install 'kgbuild[train]'")
     found = importlib.import_module(module)
     globs = {**vars(found), "sample_workspace": sample_workspace}
     failures, _ = doctest.testmod(found, extraglobs=globs)
@@ -41,7 +43,8 @@ def test_examples_in_docstrings_are_true(module: str, sample_workspace: Path):
 
 def test_some_docstrings_have_examples():
     finder = doctest.DocTestFinder()
-    assert sum(bool(t.examples) for m in modules() for t in finder.find(importlib.import_module(m))) >= 5
+    some = [m for m in modules() if not m.startswith("kgbuild.training.")]
+    assert sum(bool(t.examples) for m in some for t in finder.find(importlib.import_module(m))) >= 5
 
 
 def test_opening_a_workspace_loads_no_spacy(sample_workspace: Path):

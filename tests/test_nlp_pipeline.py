@@ -359,8 +359,8 @@ def test_a_model_joins_by_proposing_or_by_setting_entities(model, component, sou
     nlp = extraction.load(model)
     nlp.add_pipe(component, **place)
     assert not any(nlp.analyze_pipes()["problems"].values())
-    doc = nlp("FlockNet: Birds\nWe propose FlockNet for the quiet bird.")
-    (bird,) = (e for e in doc.ents if e.text == "quiet bird")
+    doc = nlp("FlockNet: Birds\nWe propose FlockNet, a network for quiet bird. FlockNet solves quiet bird better than BERT.")
+    bird = next(e for e in doc.ents if e.text == "quiet bird")
     assert bird.label_ == "Task"
     assert source in bird._.kg_source.split("+")
     assert ("APPLIED_TO", "e1", bird._.kg_entity) in [(r["type"], r["head"], r["tail"]) for r in doc._.kg_relations]
