@@ -88,8 +88,13 @@ def _best_fits(text: str, found: Iterable[Candidate], known: Collection[str]) ->
         if short[0] == long[0]
         and (fit := stands_for(text[s:e], text[start:end])) >= (1.0 if short[1] in known else 0.1)
     }
+    of_short: dict[tuple[str, str], list[float]] = defaultdict(list)
+    of_long: dict[tuple[str, str], list[float]] = defaultdict(list)
     for (short, long), fit in fits.items():
-        if all((short == a) == (long == b) or fit > other for (a, b), other in fits.items()):
+        of_short[short].append(fit)
+        of_long[long].append(fit)
+    for (short, long), fit in fits.items():
+        if all(max(rivals) == fit and rivals.count(fit) == 1 for rivals in (of_short[short], of_long[long])):
             yield shorts[short], longs[long]
 
 
