@@ -20,7 +20,7 @@ from neo4j import exceptions, graph, time
 from kgbuild import ddl
 from kgbuild.ddl import quote
 from kgbuild.errors import StoreError
-from kgbuild.stores.sync import ConflictError, Kind, Page, Progress, Synced, sync
+from kgbuild.stores.sync import LOW_BITS, ConflictError, Kind, Page, Progress, Synced, Total, sync
 from kgbuild.tables import HASH, GraphTables, Row
 
 _LISTED = 500
@@ -40,6 +40,9 @@ class PasswordError(StoreError):
 
 class Neo4jStore:
     """One database of a Neo4j server. Connects at the first use; ``tracer`` hears of each statement before it runs."""
+
+    workers = 2
+    """Two sessions: the server writes for one while rows are read and sent for the other."""
 
     def __init__(
         self, uri: str, username: str, password: str, database: str, tracer: Callable[[str], None] | None = None
@@ -99,30 +102,34 @@ class Neo4jStore:
         """Part of the sync engine: a statement in a transaction of its own."""
         return self._execute(statement, parameters, neo4j.RoutingControl.WRITE)
 
+    def totals(self, names: Sequence[tuple[Kind, str]]) -> dict[tuple[Kind, str], Total]:
+        """Part of the sync engine: one statement that reads each node and relationship of ours once."""
+        counted = "count(*) AS rows, count(x.`{0}`) AS hashed, sum(x.`{0}` / {1}) AS high, sum(x.`{0}` % {1}) AS low".format(HASH, 2**LOW_BITS)
+        each = (f"MATCH {_pattern(kind, name)} RETURN {i} AS i, {counted}" for i, (kind, name) in enumerate(names))
+        rows = self.read(" UNION ALL ".join(each), {})
+        return {names[row["i"]]: Total(row["rows"], (row["hashed"], row["high"], row["low"])) for row in rows}
+
     def hashes(self, kind: Kind, name: str, pages: Sequence[Page]) -> Iterator[tuple[Page, dict[str, int | None]]]:
-        """Part of the sync engine: compares pages by number of rows and sum of hashes, and lists only those that differ."""
-        pattern = f"(x:{quote(name)})" if kind == "node" else f"()-[x:{quote(name)}]->()"
-        match = f"UNWIND range(0, size($after) - 1) AS i MATCH {pattern} WHERE x.`id` > $after[i] AND x.`id` <= $upto[i]"
-        sums = self.read(f"{match} RETURN i, count(*) AS rows, sum(x.`{HASH}`) AS total", _ranges(pages))
-        stored = {row["i"]: (row["rows"], row["total"]) for row in sums}
+        """Part of the sync engine: the server compares pages by number of rows and sum of hashes, and lists those that differ."""
+        pattern = _pattern(kind, name)
+        each, within = "UNWIND range(0, size($after) - 1) AS i", "x.`id` > $after[i] AND x.`id` <= $upto[i]"
+        # OPTIONAL, since a page of which nothing is stored differs too
+        sums = f"OPTIONAL MATCH {pattern} WHERE {within} WITH i, count(x) AS rows, sum(x.`{HASH}`) AS total"
+        differ = f"{each} {sums} WHERE rows <> $rows[i] OR total <> $totals[i] RETURN collect([i, rows]) AS differ"
+        expected = {"rows": [len(page.ids) for page in pages], "totals": [sum(page.hashes) for page in pages]}
         listed = []
-        for i, page in enumerate(pages):
-            found = stored.get(i, (0, 0))
-            if found == (len(page.ids), sum(page.hashes)):
-                continue
-            if found[0] == 0:
-                yield page, {}
-            elif found[0] <= _LISTED:
-                listed.append(page)
+        for i, rows in self.read(differ, {**_ranges(pages), **expected})[0]["differ"]:
+            if rows == 0:
+                yield pages[i], {}
+            elif rows <= _LISTED:
+                listed.append(pages[i])
             else:
-                yield from self._parts(pattern, page)
+                yield from self._parts(pattern, pages[i])
         if listed:
-            lists = f"{match} RETURN i, collect(x.`id`) AS ids, collect(coalesce(x.`{HASH}`, -1)) AS hashes"
-            rows = {row["i"]: row for row in self.read(lists, _ranges(listed))}
-            for i, page in enumerate(listed):
-                row = rows.get(i, {"ids": [], "hashes": []})
+            lists = f"{each} MATCH {pattern} WHERE {within} RETURN i, collect(x.`id`) AS ids, collect(coalesce(x.`{HASH}`, -1)) AS hashes"
+            for row in self.read(lists, _ranges(listed)):
                 hashes = (None if value == -1 else value for value in row["hashes"])
-                yield page, dict(zip(row["ids"], hashes, strict=True))
+                yield listed[row["i"]], dict(zip(row["ids"], hashes, strict=True))
 
     def _parts(self, pattern: str, page: Page) -> Iterator[tuple[Page, dict[str, int | None]]]:
         """A page whose range holds far more than the page, a part at a time."""
@@ -221,6 +228,10 @@ class Neo4jStore:
         return f"{self.address} refuses the statement: {error.message} [{code}]"
 
 
+def _pattern(kind: Kind, name: str) -> str:
+    return f"(x:{quote(name)})" if kind == "node" else f"()-[x:{quote(name)}]->()"
+
+
 def _ranges(pages: Sequence[Page]) -> Row:
     return {"after": [page.after for page in pages], "upto": [page.upto for page in pages]}
 
@@ -232,6 +243,8 @@ def _counters(summary: neo4j.ResultSummary) -> dict[str, int]:
 def _plain(value: Any) -> Any:
     """A value of the driver as every store returns it."""
     match value:
+        case str() | int() | float() | None:  # first, since most are; a look for a node is slow
+            return value
         case graph.Node():
             return {"labels": sorted(value.labels), "properties": _plain(dict(value))}
         case graph.Relationship():

@@ -23,7 +23,7 @@ from kgbuild import ddl
 from kgbuild.ddl import quote
 from kgbuild.errors import SchemaError, StoreError
 from kgbuild.schema import load_schema
-from kgbuild.stores.sync import Kind, Page, Progress, Synced, sync
+from kgbuild.stores.sync import Kind, Page, Progress, Synced, Total, sync
 from kgbuild.tables import HASH, GraphTables, Row
 
 log = logging.getLogger(__name__)
@@ -112,12 +112,17 @@ class EmbeddedStore:
 class _Engine:
     """kglite as the sync algorithm sees it. Lists a whole table at once: the graph is in memory anyway."""
 
+    workers = 1
+
     def __init__(self, graph: Any, path: Path) -> None:
         self._graph = graph
         self._path = path
         self._listed: tuple[Kind, str] | None = None
         self._ids: list[str] = []
         self._hashes: list[int | None] = []
+
+    def totals(self, names: Sequence[tuple[Kind, str]]) -> dict[tuple[Kind, str], Total]:
+        return {}
 
     def hashes(self, kind: Kind, name: str, pages: Sequence[Page]) -> Iterator[tuple[Page, dict[str, int | None]]]:
         if self._listed != (kind, name) or not pages[0].after:
