@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import spacy
@@ -20,7 +19,7 @@ from kgbuild.nlp.components import RowComponent
 from kgbuild.nlp.rows import Row
 from kgbuild.nlp.ruleset import Ruleset, read_ruleset
 from kgbuild.nlp.text import make_tokenizer
-from kgbuild.records import Extraction, Mention, Paper, from_json
+from kgbuild.records import Extraction, Mention, Paper, as_row, from_json
 
 MODELS = ("default", "rules")
 """Names that :func:`load` knows: the trained tagger mended by rules and lexicon, and these alone."""
@@ -96,7 +95,7 @@ def extract(
 
 def to_extraction(doc: Doc, key: str) -> Extraction:
     """The plain record of a document that went through the pipeline."""
-    text = doc.text
+    text = components.text_of(doc)
     mentions = [
         Mention(
             start=e.start_char,
@@ -112,7 +111,7 @@ def to_extraction(doc: Doc, key: str) -> Extraction:
     return from_json(
         {
             "key": key,
-            "entities": [asdict(m) for m in mentions],
+            "entities": [as_row(m) for m in mentions],
             "relations": doc._.kg_relations,
             "results": doc._.kg_results,
             "abbreviations": [(text[a:b], text[c:d]) for (a, b), (c, d) in doc._.kg_abbreviations],

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 
-from kgbuild.nlp.text import plain
+from kgbuild.nlp.text import CACHED, plain
 from kgbuild.records import Span
 
 _BRACKET = re.compile(r"\(\s*([^()]{2,90}?)\s*\)")
@@ -120,6 +120,7 @@ _RUN = re.compile(r"([A-Za-z])([2-4])")
 _NUMERALS = {"1": ("one",), "2": ("to", "two", "second"), "3": ("three", "triple"), "4": ("for", "four")}
 
 
+@lru_cache(CACHED)
 def letters(name: str) -> str:
     """The letters and digits of a name that is a short form by its looks, without a plural s; else nothing.
 
@@ -135,6 +136,7 @@ def letters(name: str) -> str:
     return out if one_word and 2 <= len(out) <= 12 and capitals >= 2 and not out.isdigit() else ""
 
 
+@lru_cache(CACHED)
 def is_long(name: str) -> bool:
     """Whether a name can be a long form: two words or more, and itself no short form."""
     return len(_LONG_WORD.findall(plain(name))) >= 2 and not letters(name)

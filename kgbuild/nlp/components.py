@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -39,6 +39,8 @@ from kgbuild.nlp.groups import group, implied
 from kgbuild.nlp.mentions import MODEL, Candidate, defined, resolve, settle, spread, trust
 from kgbuild.nlp.rows import Row, read_rows
 from kgbuild.nlp.text import sentence_starts, words
+from kgbuild.records import Span as Offsets
+from kgbuild.records import as_row
 from kgbuild.resources import resource
 from kgbuild.schema import load_schema
 
@@ -98,6 +100,17 @@ class RowComponent(Generic[Rules]):
         return self.from_bytes(Path(path).read_bytes())
 
 
+@lru_cache(maxsize=1)
+def text_of(doc: Doc) -> str:
+    """``doc.text``, which spaCy puts together anew each time it is asked."""
+    return doc.text
+
+
+def sentence_spans(doc: Doc) -> list[Offsets]:
+    """The sentences as offsets."""
+    return [(s.start_char, s.end_char) for s in doc.sents]
+
+
 def propose(doc: Doc, candidates: Iterable[Candidate], key: str = CANDIDATES) -> None:
     """Adds candidates to a span group; one that does not end at tokens is widened to them."""
     group = doc.spans[key] if key in doc.spans else SpanGroup(doc, name=key)
@@ -137,7 +150,7 @@ def _scores(group: SpanGroup) -> list[float]:
 @Language.component("kg_sentences", assigns=["token.is_sent_start"])
 def sentences(doc: Doc) -> Doc:
     """Sentences fit for a title, a newline and an abstract."""
-    starts = set(sentence_starts(doc.text))
+    starts = set(sentence_starts(text_of(doc)))
     marks = numpy.full((len(doc), 1), -1, dtype="int64")
     pending = True
     for token in doc:
@@ -152,7 +165,7 @@ def sentences(doc: Doc) -> Doc:
 @Language.component("kg_abbreviations", assigns=["doc._.kg_abbreviations"])
 def find_abbreviations(doc: Doc) -> Doc:
     """Short forms and their long forms, as offsets."""
-    doc._.kg_abbreviations = abbreviations(doc.text)
+    doc._.kg_abbreviations = abbreviations(text_of(doc))
     return doc
 
 
@@ -164,7 +177,7 @@ def make_lexicon(nlp: Language, name: str) -> RowComponent[gazetteer.Lexicon]:
 
 
 def _apply_lexicon(doc: Doc, known: gazetteer.Lexicon) -> None:
-    text = doc.text
+    text = text_of(doc)
     propose(doc, (Candidate(h.start, h.end, h.row["label"], h.row["id"], h.row.get("precision", 0.8), h.row["id"]) for h in known.find(text, words(text))))
 
 
@@ -185,7 +198,7 @@ def _build_rules(data: dict[str, Any]) -> rules.Rules:
 
 
 def _apply_patterns(doc: Doc, compiled: rules.Rules) -> None:
-    text = doc.text
+    text = text_of(doc)
     found = list(compiled.find(text, words(text)))
     for key, adds in ((CANDIDATES, True), (HINTS, False)):
         rows = (f for f in found if f.row.get("adds", False) == adds)
@@ -201,7 +214,7 @@ def _apply_patterns(doc: Doc, compiled: rules.Rules) -> None:
 )
 def mentions(doc: Doc) -> Doc:
     """Makes ``doc.ents`` from the candidates, and from the entities that other components have set."""
-    text = doc.text
+    text = text_of(doc)
     title = text.find("\n")
     found, hints = ([c for c in group if not c.start <= title < c.end] for group in (proposed(doc) + entities(doc), proposed(doc, HINTS)))
     pairs = doc._.kg_abbreviations
@@ -233,8 +246,8 @@ def _build_relations(rows: list[Row]) -> relations.Rules:
 
 
 def _apply_relations(doc: Doc, compiled: relations.Rules) -> None:
-    spans = [(s.start_char, s.end_char) for s in doc.sents]
-    doc._.kg_relations = [asdict(r) for r in relations.relations(doc.text, spans, named(doc), compiled)]
+    spans = sentence_spans(doc)
+    doc._.kg_relations = [as_row(r) for r in relations.relations(text_of(doc), spans, named(doc), compiled)]
 
 
 def named(doc: Doc) -> list[relations.Named]:
@@ -249,11 +262,11 @@ def make_results(nlp: Language, name: str) -> RowComponent[figures.Rules]:
 
 
 def _apply_results(doc: Doc, compiled: figures.Rules) -> None:
-    spans = [(s.start_char, s.end_char) for s in doc.sents]
+    spans = sentence_spans(doc)
     mentions = named(doc)
     introduced = [r["tail"] for r in doc._.kg_relations if r["type"] == "INTRODUCES" and r["polarity"] == "asserted"]
     method, _ = relations.proposals(introduced, mentions)
-    doc._.kg_results = [asdict(r) for r in figures.results(doc.text, spans, mentions, method, compiled)]
+    doc._.kg_results = [as_row(r) for r in figures.results(text_of(doc), spans, mentions, method, compiled)]
 
 
 @Language.factory("kg_polarity", requires=["doc._.kg_results", "token.is_sent_start"], assigns=["doc._.kg_results"])
@@ -264,6 +277,6 @@ def make_polarity(nlp: Language, name: str) -> RowComponent[relations.Rules]:
 
 
 def _apply_polarity(doc: Doc, compiled: relations.Rules) -> None:
-    spans = [(s.start_char, s.end_char) for s in doc.sents]
-    parts = dict(zip(spans, relations.sentences(doc.text, spans, named(doc)), strict=True))
+    spans = sentence_spans(doc)
+    parts = dict(zip(spans, relations.sentences(text_of(doc), spans, named(doc)), strict=True))
     doc._.kg_results = [r | {"polarity": compiled.polarity(parts[r["sentence"]], r["start"], r["end"])} for r in doc._.kg_results]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from kgbuild.nlp.rows import Row
@@ -56,7 +56,7 @@ class Lexicon:
                 self.names.setdefault(fold(name), []).append((name, row))
         self._beginnings = {key[:i] for key in self.names for i in range(1, len(key) + 1)}
 
-    def find(self, text: str, text_words: list[Word]) -> Iterator[Hit]:
+    def find(self, text: str, text_words: Sequence[Word]) -> Iterator[Hit]:
         """Every place where the text writes a name, overlapping ones included, by start and then length."""
         folded = [fold_word(w.text) for w in text_words]
         lower = text.casefold()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 import srsly
@@ -13,11 +12,11 @@ from spacy.tokens import Doc
 
 from kgbuild.errors import ModelError
 from kgbuild.nlp import figures, pairs
-from kgbuild.nlp.components import named, propose
+from kgbuild.nlp.components import named, propose, sentence_spans, text_of
 from kgbuild.nlp.mentions import MODEL, Candidate
 from kgbuild.nlp.relations import Rules as Wordings
 from kgbuild.nlp.tagger import FILES, Tagger
-from kgbuild.records import Relation, Result
+from kgbuild.records import Relation, Result, as_row
 from kgbuild.schema import load_schema
 
 PACKAGED = Path(__file__).parent / "models" / "default"
@@ -34,8 +33,8 @@ class Model:
         self._use(files)
 
     def __call__(self, doc: Doc) -> Doc:
-        words, scores, states = self._tagger.encode(doc.text)
-        found = self._tagger.decode(doc.text, words, scores)
+        words, scores, states = self._tagger.encode(text_of(doc))
+        found = self._tagger.decode(text_of(doc), words, scores)
         propose(doc, (Candidate(m.start, m.end, m.label, MODEL, m.confidence) for m in found))
         if self.pairs:
             doc.user_data[STATES] = words, states
@@ -102,8 +101,8 @@ class Relater:
         model: pairs.Pairs = self._nlp.get_pipe("kg_model").pairs  # type: ignore[attr-defined]
         wordings: Wordings = self._nlp.get_pipe("kg_relations").rules  # type: ignore[attr-defined]
         cues: figures.Rules = self._nlp.get_pipe("kg_results").rules  # type: ignore[attr-defined]
-        text, mentions = doc.text, named(doc)
-        spans = [(s.start_char, s.end_char) for s in doc.sents]
+        text, mentions = text_of(doc), named(doc)
+        spans = sentence_spans(doc)
         stated, told = [Relation(**r) for r in doc._.kg_relations], [Result(**r) for r in doc._.kg_results]
         paper = pairs.sheet(
             text,
@@ -118,9 +117,9 @@ class Relater:
         )
         scores = model.scores(states, paper)
         doc._.kg_relations = [
-            asdict(r) for r in pairs.relations(text, spans, words, mentions, stated, paper, scores, model, wordings)
+            as_row(r) for r in pairs.relations(text, spans, words, mentions, stated, paper, scores, model, wordings)
         ]
-        doc._.kg_results = [asdict(r) for r in pairs.results(text, spans, mentions, told, paper, scores, model, cues)]
+        doc._.kg_results = [as_row(r) for r in pairs.results(text, spans, mentions, told, paper, scores, model, cues)]
         return doc
 
 

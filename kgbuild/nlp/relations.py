@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 
@@ -138,6 +138,7 @@ class Rules:
         self.wordings: list[tuple[re.Pattern[str], tuple[frozenset[str], ...], Row]] = []
         self.cues: list[tuple[re.Pattern[str], Row]] = []
         self.attachments: dict[tuple[str, str], list[Row]] = defaultdict(list)
+        self._fitting: dict[tuple[frozenset[str], bool, bool], list[tuple[re.Pattern[str], Row]]] = {}
         for row in rows:
             if "pattern" in row:
                 try:
@@ -153,6 +154,19 @@ class Rules:
                     self.cues.append((pattern, row))
             else:
                 self.attachments[row["proposal"], row["place"]].append(row)
+
+    def fitting(self, codes: frozenset[str], title: bool, introducing: bool) -> list[tuple[re.Pattern[str], Row]]:
+        """The wordings for a sentence with mentions of these labels: most sentences lack one that a row needs."""
+        key = codes, title, introducing
+        if key not in self._fitting:
+            self._fitting[key] = [
+                (pattern, row)
+                for pattern, needs, row in self.wordings
+                if (row["type"] == "INTRODUCES") == introducing
+                and row.get("title", title) == title
+                and not any(codes.isdisjoint(n) for n in needs)
+            ]
+        return self._fitting[key]
 
     def polarity(self, part: Sentence, start: int, end: int) -> str:
         """How a sentence speaks of what its text from ``start`` to ``end`` states (``asserted``, ``negated``, …).
@@ -219,9 +233,9 @@ def statements(text: str, spans: Sequence[Span], mentions: Sequence[Named], rule
     """What each rule says of a paper, also where another says the same of the same sentence."""
     known = [m for m in mentions if m.label in _CODE_OF]
     reader = _Reader(sentences(text, spans, known), known, rules)
-    stated = list(reader.wordings(lambda row: row["type"] == "INTRODUCES"))
+    stated = list(reader.wordings(introducing=True))
     reader.find_proposals(stated)
-    stated += reader.wordings(lambda row: row["type"] != "INTRODUCES")
+    stated += reader.wordings(introducing=False)
     pairs = {frozenset((r.head, r.tail)) for r in stated}
     return stated + [r for r in reader.attachments() if frozenset((r.head, r.tail)) not in pairs]
 
@@ -314,15 +328,13 @@ class _Reader:
                 return entity
         return PAPER if self.rules.schema.allows(kind, "Paper", self.label[tail]) else None
 
-    def wordings(self, wanted: Callable[[Row], bool]) -> Iterator[Relation]:
-        """Relations by the rows with a pattern."""
+    def wordings(self, *, introducing: bool) -> Iterator[Relation]:
+        """Relations by the rows with a pattern: those that say what the paper introduces, or all others."""
         for i, part in enumerate(self.parts):
-            codes = {code.upper() for code in _CODE.findall(part.slots)}
-            for pattern, needs, row in self.rules.wordings:
-                # most sentences lack a label that a row needs, which is quicker to see than to search
-                if wanted(row) and row.get("title", i == 0) == (i == 0) and not any(codes.isdisjoint(n) for n in needs):
-                    for m in pattern.finditer(part.slots):
-                        yield from self._matched(part, m, row)
+            codes = frozenset(code.upper() for code in _CODE.findall(part.slots))
+            for pattern, row in self.rules.fitting(codes, i == 0, introducing):
+                for m in pattern.finditer(part.slots):
+                    yield from self._matched(part, m, row)
 
     def _matched(self, part: Sentence, m: re.Match[str], row: Row) -> Iterator[Relation]:
         kind: str = row["type"]

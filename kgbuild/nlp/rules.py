@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from kgbuild.errors import RuleError
@@ -103,7 +103,7 @@ class Rules:
             for head in row.get("heads", ()):
                 self.heads.setdefault(head, row)
 
-    def find(self, text: str, text_words: list[Word]) -> Iterator[Found]:
+    def find(self, text: str, text_words: Sequence[Word]) -> Iterator[Found]:
         """Every name or term in the text, overlapping ones included."""
         for pattern, row in self.patterns:
             for m in pattern.finditer(text):
@@ -134,7 +134,7 @@ class Rules:
         """Whether the surface is on the list of what is no entity."""
         return _plain(surface) in self.generic
 
-    def _leftmost(self, text: str, text_words: list[Word], i: int, most: int) -> int:
+    def _leftmost(self, text: str, text_words: Sequence[Word], i: int, most: int) -> int:
         """Index of the first word of the term whose last word is ``i``: hyphenated words count as one modifier."""
         first, title = _unit(text, text_words, i), text.find("\n")
         for _ in range(most):
@@ -153,7 +153,7 @@ def _plain(surface: str) -> str:
     return " ".join(fold_word(w) for w in re.findall(r"\w+", surface))
 
 
-def _unit(text: str, text_words: list[Word], i: int) -> int:
+def _unit(text: str, text_words: Sequence[Word], i: int) -> int:
     """Index of the first of the words that hyphens tie to word ``i``."""
     while i > 0 and text[text_words[i - 1].end : text_words[i].start] in ("-", "–"):
         i -= 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import NamedTuple
 
 from spacy.tokenizer import Tokenizer  # type: ignore[import-not-found]
@@ -19,15 +20,18 @@ class Word(NamedTuple):
 
 
 _WORD = re.compile(r"\w+")
+CACHED = 1 << 15
+"""Words and names whose spellings are remembered: a corpus repeats them all the time."""
 
 
-def words(text: str) -> list[Word]:
-    """The words of a text with their code point offsets.
+@lru_cache(maxsize=2)
+def words(text: str) -> tuple[Word, ...]:
+    """The words of a text with their code point offsets; one component after another asks for those of one text.
 
     >>> [w.text for w in words("BERT-based F1")]
     ['BERT', 'based', 'F1']
     """
-    return [Word(m.start(), m.end(), m.group()) for m in _WORD.finditer(text)]
+    return tuple(Word(m.start(), m.end(), m.group()) for m in _WORD.finditer(text))
 
 
 def make_tokenizer(vocab: Vocab) -> Tokenizer:
@@ -49,6 +53,7 @@ _SPELLINGS = (
 )
 
 
+@lru_cache(CACHED)
 def fold_word(word: str) -> str:
     """One word without case and with American spelling."""
     low = word.casefold()
@@ -58,6 +63,7 @@ def fold_word(word: str) -> str:
     return low
 
 
+@lru_cache(CACHED)
 def singular(word: str) -> str:
     """The word without a lower-case plural ending (``LLMs``: ``LLM``; ``AWS`` and ``loss`` stay).
 
@@ -85,6 +91,7 @@ def join(parts: list[str]) -> str:
     return out
 
 
+@lru_cache(CACHED)
 def fold(name: str) -> str:
     """The key under which all spellings of a name meet: no case, plural, hyphen, space or British spelling.
 
@@ -101,6 +108,7 @@ def fold(name: str) -> str:
 _MARKUP = re.compile(r"\\(?:text(?:bf|it|tt|sc|rm|sf)?|emph|underline|math(?:bf|it|rm|cal|bb|sf|tt))\b|[\\{}$*]")
 
 
+@lru_cache(CACHED)
 def plain(name: str) -> str:
     """The name without LaTeX that only says how it looks, in one Unicode form, with single spaces.
 
