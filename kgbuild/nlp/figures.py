@@ -269,3 +269,24 @@ def candidates(text: str, spans: Sequence[Span], mentions: Sequence[Named]) -> l
     taken = [(m.start, m.end) for m in mentions]
     found = (f for start, end in spans[1:] for f in figures(text, start, end))
     return [f for f in found if not any(a < f.end and f.start < b for a, b in taken)]
+
+
+def shown(text: str, spans: Sequence[Span], mentions: Sequence[Named]) -> dict[tuple[int, str], str]:
+    """What the form of a text alone says that figures are about: (start of the figure, role) to entity.
+
+    Of lists in step, each figure is about the name at its place ("1, 2 and 3 on A, B and C"); a figure after a "vs." is
+    the rival's.
+    """
+    out: dict[tuple[int, str], str] = {}
+    known = candidates(text, spans, mentions)
+    for start, end in spans[1:]:
+        here = [m for m in mentions if start <= m.start and m.end <= end]
+        found = [f for f in known if start <= f.start < end]
+        for i, f in enumerate(found):
+            peers = _peers(text, found, i)
+            for role, labels in (("method", ("Method",)), ("dataset", ("Dataset", "Benchmark")), ("metric", ("Metric",))):
+                if entity := _zipped(text, here, labels, peers, i):
+                    out[f.start, role] = entity
+            if i and _VERSUS.fullmatch(text[found[i - 1].end : f.start]) and (entity := _rival(text, here, f, start)):
+                out[f.start, "method"] = entity
+    return out

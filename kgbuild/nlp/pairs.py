@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kgbuild.nlp.figures import Figure, Rules
+from kgbuild.nlp.figures import Figure, Rules, shown
 from kgbuild.nlp.relations import Named, compared, sentences
 from kgbuild.nlp.relations import Rules as Wordings
 from kgbuild.nlp.tagger import Word, open_session
@@ -467,11 +467,13 @@ def results(
     model: Pairs,
     rules: Rules,
 ) -> list[Result]:
-    """The figures that the network holds for results, and what it takes them to be about; units and directions are the rules'."""
+    """The figures that the network holds for results, and what it takes them to be about, where the form of
+    the text does not say that; units and directions are the rules'."""
     sure = {m.entity: 0.0 for m in mentions} | {PAPER: 1.0}
     for m in mentions:
         sure[m.entity] = max(sure[m.entity], m.confidence)
     by_start = {r.start: r for r in told}
+    by_form = shown(text, spans, mentions)
     begins = [a for a, _ in spans]
     out = []
     for k, f in enumerate(paper.figures):
@@ -481,7 +483,8 @@ def results(
         raw = float(scores.kinds[k, 1 + kind])
         ends: dict[str, str | None] = {}
         for role, (node, chance) in zip(ROLES, scores.about[k], strict=True):
-            ends[role] = paper.entities[node - 1] if node else PAPER if role == "method" else None
+            likely = paper.entities[node - 1] if node else PAPER if role == "method" else None
+            ends[role] = by_form.get((f.start, role), likely)
             raw *= 1.0 if role == "task" else chance * sure[ends[role] or PAPER]
         sentence = spans[max(0, bisect_right(begins, f.start) - 1)]
         same = by_start.get(f.start)

@@ -1,0 +1,167 @@
+"""The learned reader of relations and results: what it sees, and what it may say."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kgbuild import nlp as extraction
+from kgbuild.nlp import pairs
+from kgbuild.nlp.figures import candidates
+from kgbuild.nlp.model import PACKAGED, read_model
+from kgbuild.nlp.relations import Named
+from kgbuild.nlp.tagger import Tagger
+from kgbuild.records import PAPER, Paper, Relation, Result
+from kgbuild.schema import load_schema
+
+TEXT = "FlockNet: Birds\nWe propose FlockNet, built on BERT. FlockNet reaches 91.2 F1 on NestBench. It is small."
+SPANS = [(0, 16), (16, 52), (52, 92), (92, len(TEXT))]
+
+
+@pytest.fixture(scope="module")
+def model() -> pairs.Pairs:
+    files = read_model(PACKAGED)
+    return pairs.Pairs.load(files[pairs.FILE], json.loads(files["config.json"])["pairs"], load_schema())
+
+
+@pytest.fixture(scope="module")
+def tagger() -> Tagger:
+    return Tagger.load(read_model(PACKAGED))
+
+
+@pytest.fixture(scope="module")
+def nlp():
+    return extraction.load("default")
+
+
+def mention(surface: str, label: str, entity: str, nth: int = 0) -> Named:
+    start = -1
+    for _ in range(nth + 1):
+        start = TEXT.index(surface, start + 1)
+    return Named(start, start + len(surface), label, entity, 1.0)
+
+
+NAMED = [
+    mention("FlockNet", "Method", "e1"),
+    mention("FlockNet", "Method", "e1", 1),
+    mention("BERT", "Method", "e2"),
+    mention("FlockNet", "Method", "e1", 2),
+    mention("F1", "Metric", "e3"),
+    mention("NestBench", "Benchmark", "e4"),
+]
+
+
+def sheet(model: pairs.Pairs, tagger: Tagger, mentions, stated=(), told=()) -> pairs.Sheet:
+    words, _, _ = tagger.encode(TEXT)
+    return pairs.sheet(TEXT, SPANS, words, mentions, candidates(TEXT, SPANS, mentions), stated, told, model.may, model.types)
+
+
+def relation(kind: str, head: str, tail: str, confidence: float, polarity: str = "asserted") -> Relation:
+    return Relation(
+        type=kind, head=head, tail=tail, sentences=(SPANS[1],), head_span=None, tail_span=(42, 46), source="x", confidence=confidence, polarity=polarity
+    )
+
+
+def test_a_sheet_has_every_pair_that_the_schema_allows_and_every_figure(model, tagger):
+    s = sheet(model, tagger, NAMED)
+    schema, label = load_schema(), {0: "Paper", 1: "Method", 2: "Method", 3: "Metric", 4: "Benchmark"}
+    wanted = {
+        (i, j) for i in label for j in label if j and i != j and any(schema.allows(t, label[i], label[j]) for t in model.types)
+    }
+    assert s.entities == ("e1", "e2", "e3", "e4")
+    assert {tuple(p) for p in s.pairs[: s.related].tolist()} == wanted
+    assert [f.value for f in s.figures] == ["91.2"]
+    assert {tuple(p) for p in s.pairs[s.related :].tolist()} == {(5, 1), (5, 2), (5, 3), (5, 4)}
+
+
+def test_members_are_the_first_words_of_the_mentions(model, tagger):
+    s = sheet(model, tagger, NAMED)
+    words, _, _ = tagger.encode(TEXT)
+    firsts = [k for k, w in enumerate(words) if w.text == "FlockNet"]
+    assert s.members[0].tolist() == [1.0] + [0.0] * len(words)
+    assert s.members[1, 1:].nonzero()[0].tolist() == firsts
+    assert s.members.sum(1) == pytest.approx(np.ones(len(s.members)))
+    assert s.tags[0] == pairs.PAPER_TAG
+    assert [words[k - 1].text for k in (s.tags == pairs.FIGURE_TAG).nonzero()[0]] == ["91", ".", "2"]
+
+
+def test_what_rules_state_is_seen_and_what_they_deny_is_not(model, tagger):
+    at = 30 + model.types.index("BASED_ON")
+    said = relation("BASED_ON", "e1", "e2", 0.8)
+    k = sheet(model, tagger, NAMED).pairs.tolist().index([1, 2])
+    assert sheet(model, tagger, NAMED).features[k, at] == 0
+    assert sheet(model, tagger, NAMED, [said]).features[k, at] == pytest.approx(0.8)
+    assert sheet(model, tagger, NAMED, [relation("BASED_ON", "e1", "e2", 0.8, "negated")]).features[k, at] == 0
+
+
+def test_what_rules_take_a_figure_for_is_seen(model, tagger):
+    f = candidates(TEXT, SPANS, NAMED)[0]
+    told = Result(
+        value=f.value, number=f.number, unit=f.unit, kind="absolute", direction=None, start=f.start, end=f.end, sentence=SPANS[2], source="x", confidence=0.5, method="e1"
+    )
+    s = sheet(model, tagger, NAMED, (), [told])
+    choice = s.features.shape[1] - 3
+    rows = {tuple(p): s.features[k, choice] for k, p in enumerate(s.pairs.tolist())}
+    assert rows[5, 1] == 1
+    assert rows[5, 2] == 0
+    assert s.shapes[0, : len(pairs.KINDS)].tolist() == [1, 0, 0]
+
+
+@given(st.sets(st.integers(0, len(NAMED) - 1)))
+@settings(deadline=None, max_examples=25)
+def test_whatever_the_entities_the_scores_are_probabilities_of_what_the_schema_allows(model, tagger, chosen):
+    some = [NAMED[i] for i in sorted(chosen)]
+    s = sheet(model, tagger, some)
+    _, _, states = tagger.encode(TEXT)
+    scores = model.scores(states, s)
+    schema = load_schema()
+    assert scores.related.shape == (s.related, 1 + len(model.types))
+    assert scores.related.sum(1) == pytest.approx(np.ones(s.related), abs=1e-4)
+    for k, (i, j) in enumerate(s.pairs[: s.related]):
+        head = s.labels[i - 1] if i else "Paper"
+        for t in np.flatnonzero(scores.related[k, 1:]):
+            assert schema.allows(model.types[t], head, s.labels[j - 1])
+    assert len(scores.about) == len(s.figures) == len(scores.kinds)
+    for row in scores.about:
+        for role, (node, chance) in zip(pairs.ROLES, row, strict=False):
+            assert 0 <= chance <= 1
+            assert node == 0 or pairs.ROLES[pairs.ROLE_OF[s.labels[node - 1]]] == role
+
+
+def test_a_good_rule_is_not_dismissed_and_a_denial_is_kept(model, tagger):
+    words, _, states = tagger.encode(TEXT)
+    wordings = extraction.load("rules").get_pipe("kg_relations").rules
+    good = relation("IS_A", "e2", "e1", 0.9)
+    denied = relation("OUTPERFORMS", "e2", "e1", 0.9, "negated")
+    s = sheet(model, tagger, NAMED, [good, denied])
+    scores = model.scores(states, s)
+    low = pairs.Scores(np.zeros_like(scores.related), scores.kinds, scores.about, scores.read)
+    found = pairs.relations(TEXT, SPANS, words, NAMED, [good, denied], s, low, model, wordings)
+    floor = model.least[model.types.index("IS_A")] <= pairs.FLOOR
+    assert [(r.type, r.polarity) for r in found] == ([("IS_A", "asserted")] if floor else []) + [("OUTPERFORMS", "negated")]
+
+
+def test_it_reads_what_the_paper_says(nlp):
+    p = Paper(id="title:x", title="FlockNet: Birds", abstract=TEXT.split("\n", 1)[1])
+    [(_, x)] = extraction.extract(nlp, [p])
+    name = {m.entity: p.text[m.start : m.end] for m in x.mentions} | {PAPER: PAPER}
+    stated = {(r.type, name[r.head], name[r.tail]) for r in x.relations}
+    assert {("INTRODUCES", PAPER, "FlockNet"), ("BASED_ON", "FlockNet", "BERT"), ("EVALUATED_ON", "FlockNet", "NestBench")} <= stated
+    (result,) = x.results
+    assert (result.value, result.kind, name[result.method], name[result.dataset], name[result.metric]) == ("91.2", "absolute", "FlockNet", "NestBench", "F1")
+    for r in x.relations:
+        assert any(a <= r.tail_span[0] < b for a, b in r.sentences)
+        assert pairs.SOURCE in r.source.split("+")
+
+
+def test_nothing_of_the_tagger_stays_on_the_document(nlp):
+    assert nlp(TEXT).user_data.get("kg_states") is None
+
+
+def test_a_relation_depends_on_its_own_paper_alone(nlp):
+    papers = [Paper(id=f"title:{i}", title=t, abstract=TEXT) for i, t in enumerate(("FlockNet: Birds", "Nests", "Oaks"))]
+    alone = [x for p in papers for _, x in extraction.extract(nlp, [p])]
+    together = [x for _, x in extraction.extract(nlp, papers)]
+    assert alone == together
