@@ -156,6 +156,21 @@ def test_it_reads_what_the_paper_says(nlp):
         assert pairs.SOURCE in r.source.split("+")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A title\nIn this text, which has more than twelve words, there is nothing that anybody would ever call an entity.",
+        "A title\nIt is 3.2 points better, 91.4 in all, and needs 20% less, but of what and on which nobody has ever said a word.",
+        "No abstract",
+        "\n",
+        "",
+    ],
+)
+def test_a_text_without_pairs(nlp, text):
+    doc = nlp(text)
+    assert doc._.kg_relations == doc._.kg_results == []
+
+
 def test_nothing_of_the_tagger_stays_on_the_document(nlp):
     assert nlp(TEXT).user_data.get("kg_states") is None
 

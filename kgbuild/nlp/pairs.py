@@ -317,13 +317,10 @@ class Pairs:
     def scores(self, states: Floats, paper: Sheet) -> Scores:
         """Reads a sheet; ``states`` [words, 384] are the encoder's."""
         if not len(paper.pairs):
-            none = np.zeros((0, 1 + len(self.types)), dtype=np.float32)
-            return Scores(
-                none,
-                np.tile(np.eye(1, 1 + len(KINDS), dtype=np.float32), (len(paper.figures), 1)),
-                ((),) * len(paper.figures),
-                none,
-            )
+            nothing = np.eye(1, 1 + len(KINDS), dtype=np.float32).repeat(len(paper.figures), 0)
+            unnamed = ((0, 1.0),) * len(ROLES)
+            related = np.zeros((0, 1 + len(self.types)), dtype=np.float32)
+            return Scores(related, nothing, (unnamed,) * len(paper.figures), np.zeros((0, len(paper.tags)), dtype=np.float32))
         feed = {
             "hidden": states,
             "tags": paper.tags,
