@@ -171,6 +171,15 @@ def test_a_text_without_pairs(nlp, text):
     assert doc._.kg_relations == doc._.kg_results == []
 
 
+@given(st.text(st.sampled_from([*"aB3. ,%()-\n$", "BERT ", "F1 ", "SQuAD ", "91.2 ", " vs. ", " and "]), max_size=40))
+@settings(deadline=None, max_examples=60)
+def test_any_text_is_read(nlp, text):
+    [(p, x)] = extraction.extract(nlp, [Paper(id="title:x", title="T", abstract=text)])
+    known = {m.entity for m in x.mentions} | {PAPER}
+    assert all({r.head, r.tail} <= known for r in x.relations)
+    assert all(p.text[r.start : r.end] == r.value for r in x.results)
+
+
 def test_nothing_of_the_tagger_stays_on_the_document(nlp):
     assert nlp(TEXT).user_data.get("kg_states") is None
 
