@@ -189,7 +189,7 @@ class Rules:
 def sentences(text: str, spans: Sequence[Span], mentions: Sequence[Named]) -> list[Sentence]:
     """The sentences of a text with slots. A short form in brackets after its long form is one slot with it."""
     out: list[Sentence] = []
-    rest = list(enumerate(mentions))
+    rest = [(i, m) for i, m in enumerate(mentions) if m.label in _CODE_OF]
     for start, end in spans:
         inside = [(i, m) for i, m in rest if start <= m.start and m.end <= end]
         slots, offsets, at = "", [], start
