@@ -9,8 +9,9 @@ from click.testing import CliRunner
 from kgbuild import nlp as extraction
 from kgbuild.cli import main
 from kgbuild.errors import ModelError
-from kgbuild.nlp.model import FILES, PACKAGED
+from kgbuild.nlp.model import FILES, PACKAGED, read_model
 from kgbuild.nlp.pairs import FILE
+from kgbuild.nlp.tagger import Tagger, encode
 from kgbuild.records import Paper
 from kgbuild.resources import sample
 from kgbuild.training import Settings, train
@@ -64,6 +65,35 @@ def test_the_command_trains_a_model_that_the_pipeline_takes(gold, tmp_path):
     assert extraction.version(nlp) != extraction.version(extraction.load("default"))
     [(_, x)] = extraction.extract(nlp, [Paper(id="title:x", title="FlockNet", abstract="We propose FlockNet for image classification on ImageNet.")])
     assert any(m.lexicon == "dataset:imagenet" for m in x.mentions)
+
+
+@needs_torch
+def test_the_fast_network_learns_mentions_and_says_in_its_graph_what_it_says_in_torch(gold, tmp_path):
+    import numpy as np
+    import torch
+
+    from kgbuild.training.fit import Networks, collate
+    from kgbuild.training.package import begin, tokenizer_of
+
+    run = ["train", str(gold), "-o", str(tmp_path / "run"), "--fast", "--start", "default", "--hold", "4", "--lr", "0.003", "--epochs", "60", "--threads", "1"]
+    done = CliRunner().invoke(main, run)
+    assert done.exit_code == 0, done.output
+    folder = tmp_path / "run" / "model"
+    assert not (folder / FILE).exists()
+    assert json.loads((tmp_path / "run" / "figures.json").read_text(encoding="utf-8"))["scores"]["mention"]["f1"] > 0.4
+    networks = Networks(Settings().labels, fast=True)
+    before = {k: v.clone() for k, v in networks.tagger.state_dict().items()}
+    begin(networks, folder)
+    assert [k for k, v in networks.tagger.state_dict().items() if torch.equal(v, before[k])] == []
+    networks.eval()
+    tagger, tokenizer = Tagger.load(read_model(folder)), tokenizer_of(folder)
+    texts = ["Birds\nWe present FlockNet, a nest of BERT; FlockNet beats bert-base.", "On\nSQuAD", "One"]
+    windows = [encode(tokenizer, text)[1][0] for text in texts]
+    with torch.no_grad():
+        batch, _ = networks.tagger(collate([(w, np.zeros(len(w.heads), dtype=np.int64)) for w in windows]))
+    for text, scores in zip(texts, batch.numpy(), strict=True):
+        _, alone, _ = tagger.encode(text)
+        assert np.abs(scores[: len(alone)] - alone).max() < 0.05 * np.abs(alone).max()
 
 
 @needs_torch

@@ -26,6 +26,7 @@ DEFAULTS = {f.name: f.default for f in fields(Settings)}
 @click.option(
     "--start", metavar="MODEL", help="Go on from this model folder, or `default`; else from the pretrained encoder."
 )
+@click.option("--fast", is_flag=True, help="Train the small network of `--model fast`, which finds mentions alone.")
 @click.option(
     "--label",
     "labels",
@@ -57,6 +58,7 @@ def train(
     gold: Path,
     out: Path,
     start: str | None,
+    fast: bool,
     labels: tuple[str, ...],
     hold: int,
     held_out: Path | None,
@@ -71,7 +73,7 @@ def train(
     GOLD is JSON Lines as `kgbuild extract` writes them. OUT/figures.json tells how good the model is on the papers that
     were held out. An interrupted run goes on when the same command is run again. Needs `pip install 'kgbuild[train]'`.
     """
-    settings = Settings(start=start, hold=hold, epochs=epochs, lr=lr, seed=seed, threads=threads, every=every)
+    settings = Settings(fast=fast, start=start, hold=hold, epochs=epochs, lr=lr, seed=seed, threads=threads, every=every)
     if labels:
         settings = replace(settings, labels=labels)
     with progress_bars() as progress:

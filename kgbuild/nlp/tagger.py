@@ -84,7 +84,15 @@ class Window:
     features: Floats
     heads: Ints
     tails: Ints
-    same: Floats
+    spellings: Ints
+    """For each word the number of its spelling in this window, whatever its case."""
+
+    @property
+    def same(self) -> Floats:
+        """[words, words] the mean over the words that are spelt alike."""
+        alike = self.spellings[:, None] == self.spellings[None, :]
+        same: Floats = alike.astype(np.float32) / alike.sum(1, dtype=np.float32)[:, None]
+        return same
 
 
 def split_words(text: str) -> list[Word]:
@@ -192,8 +200,7 @@ def encode(tokenizer: Any, text: str, limit: int = 510) -> tuple[list[Word], lis
         sizes = np.array([len(p) for p in inside], dtype=np.int64)
         heads = 1 + np.concatenate(([0], np.cumsum(sizes)[:-1]))
         none = np.zeros((1, len(FEATURES)), dtype=np.float32)
-        _, kinds = np.unique(np.array(folded[first:end]), return_inverse=True)
-        same = (kinds[:, None] == kinds[None, :]).astype(np.float32)
+        number: dict[str, int] = {}
         windows.append(
             Window(
                 first,
@@ -202,7 +209,7 @@ def encode(tokenizer: Any, text: str, limit: int = 510) -> tuple[list[Word], lis
                 np.concatenate((none, np.repeat(features[first:end], sizes, axis=0), none)),
                 heads,
                 heads + sizes - 1,
-                same / same.sum(1, keepdims=True),
+                np.array([number.setdefault(word, len(number)) for word in folded[first:end]], dtype=np.int64),
             )
         )
     return words, windows

@@ -26,6 +26,8 @@ class Settings:
 
     labels: tuple[str, ...] = LABELS
     """In the order of the model's tags. Relations are learnt where they are the schema's."""
+    fast: bool = False
+    """The small network of ``--model fast`` (convolutions), which learns mentions alone."""
     start: str | None = None
     """``default`` to go on from the packaged model, or a model folder; None: from the pretrained encoder."""
     hold: int = 300
@@ -91,9 +93,9 @@ def train(gold: Path, out: Path, settings: Settings, progress: Progress, held_ou
     base = {"default": PACKAGED, None: None}.get(settings.start, Path(settings.start or ""))
     torch.manual_seed(settings.seed)
     torch.set_num_threads(settings.threads)
-    networks, tokenizer = Networks(settings.labels), tokenizer_of(base)
+    networks, tokenizer = Networks(settings.labels, settings.fast), tokenizer_of(base)
     begin(networks, base)
-    reader = Reader(tokenizer, settings.labels)
+    reader = Reader(tokenizer, settings.labels, settings.fast)
     examples = []
     for n, record in enumerate(learnt, 1):
         examples.append(reader.example(record))

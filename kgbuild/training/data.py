@@ -82,7 +82,7 @@ class Example:
 class Reader:
     """Makes examples and sheets, with the rules of the pipeline."""
 
-    def __init__(self, tokenizer: Any, labels: Sequence[str]) -> None:
+    def __init__(self, tokenizer: Any, labels: Sequence[str], fast: bool = False) -> None:
         self._tokenizer = tokenizer
         self._tags = {t: i for i, t in enumerate(tag_names(labels))}
         self.rules = extraction.load("rules")
@@ -92,8 +92,8 @@ class Reader:
         ends = ("Paper", *pairs.LABELS)
         self.allowed = np.array([[[schema.allows(t, h, x) for t in TYPES] for x in pairs.LABELS] for h in ends])
         self._may = np.asarray(self.allowed.any(2))
-        self.relates = tuple(labels) == pairs.LABELS
-        """Whether the labels are the schema's, so that relations can be learnt."""
+        self.relates = tuple(labels) == pairs.LABELS and not fast
+        """Whether relations are learnt: the labels are the schema's, and the network is not the fast one."""
 
     def example(self, record: Record) -> Example:
         """The paper with its annotated entities, and with those that rules alone find: entities are never perfect."""

@@ -77,12 +77,8 @@ def _layer(g: Graph, w: Mapping[str, Array], p: str, name: str, x: str, heads: i
         )
 
     def norm(part: str, value: str, skip: str) -> str:
-        scale, shift = (
-            g.weight(f"{name}.{part}.weight", w[f"{p}{part}.weight"]),
-            g.weight(f"{name}.{part}.bias", w[f"{p}{part}.bias"]),
-        )
         total = g.node("Add", [value, skip], f"{name}.{part}.sum")
-        return g.node("LayerNormalization", [total, scale, shift], f"{name}.{part}", axis=-1, epsilon=EPSILON)
+        return _normalised(g, w, f"{p}{part}", f"{name}.{part}", total)
 
     packed = linear("qkv", x)
     parts = [f"{name}.{n}" for n in ("query", "key", "value")]
@@ -94,60 +90,101 @@ def _layer(g: Graph, w: Mapping[str, Array], p: str, name: str, x: str, heads: i
 
 
 def build(
-    state: Mapping[str, Array],
-    layers: int = 6,
-    heads: int = 12,
-    int8: bool = True,
-    weight_max: int = 127,
-    keep: Sequence[str] = (),
+    state: Mapping[str, Array], heads: int = 12, int8: bool = True, weight_max: int = 127, keep: Sequence[str] = ()
 ) -> onnx.ModelProto:
     """The graph of one window: subword ids and word features in, a score for each word and tag out.
 
-    ``hidden`` is the encoder's last state at each word's first subword, for whatever else wants to use it.
+    ``hidden`` is the encoder's last state at each word (its first subword), for whatever else wants to use it.
     ``keep`` names linear layers that stay in float. ``weight_max`` 63 avoids saturation on processors without VNNI.
     """
     g = Graph(int8, weight_max)
     w = {k: np.asarray(v, dtype=np.float32) for k, v in state.items()}
-    width = w["encoder.norm.weight"].shape[0]
-    e = "encoder."
-    rows = g.embed("word", w[e + "word.weight"], "ids")
-    size = g.node("Shape", ["ids"], "size", start=1, end=2)
     zero = g.weight("zero", np.zeros(1, dtype=np.int64))
-    places = g.node("Slice", [g.weight("place", w[e + "pos.weight"]), zero, size], "places")
-    shapes = g.node("MatMul", ["features", g.weight("shape", w[e + "shape.weight"].T)], "shapes")
-    x = g.node("Add", [g.node("Add", [rows, places], "placed"), shapes], "shaped")
-    x = g.node(
-        "LayerNormalization",
-        [x, g.weight("norm.weight", w[e + "norm.weight"]), g.weight("norm.bias", w[e + "norm.bias"])],
-        "norm",
-        axis=-1,
-        epsilon=EPSILON,
-    )
-    for i in range(layers):
-        x = _layer(g, w, f"{e}layers.{i}.", f"{i}", x, heads, keep)
-    states = g.node("Squeeze", [x, zero], "states")
-    first = g.node("Gather", [states, "heads"], "hidden")
-    last = g.node("Gather", [states, "tails"], "last")
-    twins = g.node("MatMul", ["same", first], "twins")
-    joined = g.node("Concat", [first, last, twins], "joined", axis=1)
+    states = _convolutions(g, w, zero) if "encoder.enter.weight" in w else _bert(g, w, zero, heads, keep)
+    twins = g.node("MatMul", ["same", states[0]], "twins")
+    joined = g.node("Concat", [*states, twins], "joined", axis=1)
     mid = g.node("Gelu", [g.linear("mid", joined, w["mid.weight"], w["mid.bias"], "mid" not in keep)], "mid.gelu", MS)
     g.linear("scores", mid, w["score.weight"], w["score.bias"], int8=False)
     value = helper.make_tensor_value_info
     inputs = [
         value("ids", TensorProto.INT64, [1, "subwords"]),
-        value("features", TensorProto.FLOAT, [1, "subwords", w[e + "shape.weight"].shape[1]]),
+        value("features", TensorProto.FLOAT, [1, "subwords", w["encoder.shape.weight"].shape[1]]),
         value("heads", TensorProto.INT64, ["words"]),
         value("tails", TensorProto.INT64, ["words"]),
         value("same", TensorProto.FLOAT, ["words", "words"]),
     ]
     outputs = [
         value("scores", TensorProto.FLOAT, ["words", w["score.bias"].shape[0]]),
-        value("hidden", TensorProto.FLOAT, ["words", width]),
+        value("hidden", TensorProto.FLOAT, ["words", w["encoder.norm.weight"].shape[0]]),
     ]
     graph = helper.make_graph(g.nodes, "kgbuild tagger", inputs, outputs, g.weights)
     return helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid(MS, 1)], ir_version=9
     )
+
+
+def _normalised(g: Graph, w: Mapping[str, Array], prefix: str, name: str, x: str) -> str:
+    """The layer normalisation with the weights under ``prefix``."""
+    parts = [g.weight(f"{name}.{kind}", w[f"{prefix}.{kind}"]) for kind in ("weight", "bias")]
+    return g.node("LayerNormalization", [x, *parts], name, axis=-1, epsilon=EPSILON)
+
+
+def _bert(g: Graph, w: Mapping[str, Array], zero: str, heads: int, keep: Sequence[str]) -> list[str]:
+    """``net.Encoder``: the states of each word's first and last subword."""
+    e = "encoder."
+    rows = g.embed("word", w[e + "word.weight"], "ids")
+    size = g.node("Shape", ["ids"], "size", start=1, end=2)
+    places = g.node("Slice", [g.weight("place", w[e + "pos.weight"]), zero, size], "places")
+    shapes = g.node("MatMul", ["features", g.weight("shape", w[e + "shape.weight"].T)], "shapes")
+    x = g.node("Add", [g.node("Add", [rows, places], "placed"), shapes], "shaped")
+    x = _normalised(g, w, f"{e}norm", "norm", x)
+    for i in range(_layers(w, e)):
+        x = _layer(g, w, f"{e}layers.{i}.", f"{i}", x, heads, keep)
+    states = g.node("Squeeze", [x, zero], "states")
+    return [g.node("Gather", [states, "heads"], "hidden"), g.node("Gather", [states, "tails"], "last")]
+
+
+def _layers(w: Mapping[str, Array], prefix: str) -> int:
+    """How many layers there are under ``prefix``."""
+    return 1 + max((int(k.removeprefix(f"{prefix}layers.").split(".")[0]) for k in w if k.startswith(f"{prefix}layers.")), default=-1)
+
+
+def _convolutions(g: Graph, w: Mapping[str, Array], zero: str) -> list[str]:
+    """``net.Convolutions``: the state of each word."""
+    e = "encoder."
+    width = w[e + "norm.weight"].shape[0]
+    one = g.weight("one", np.ones(1, dtype=np.int64))
+
+    def linear(name: str, x: str) -> str:
+        return g.linear(f"{e}{name}", x, w[f"{e}{name}.weight"], w[f"{e}{name}.bias"])
+
+    rows = g.node("Squeeze", [g.embed("word", w[e + "word.weight"], "ids"), zero], "rows")
+    sums = g.node("CumSum", [rows, zero], "sums")
+    first, last = g.node("Gather", [rows, "heads"], "first"), g.node("Gather", [rows, "tails"], "last")
+    since = g.node("Sub", [g.node("Gather", [sums, "tails"], "to_tail"), g.node("Gather", [sums, "heads"], "to_head")], "since")
+    count = g.node("Add", [g.node("Sub", ["tails", "heads"], "more"), one], "count")
+    length = g.node("Unsqueeze", [g.node("Cast", [count], "length", to=TensorProto.FLOAT), one], "lengths")
+    mean = g.node("Div", [g.node("Add", [since, first], "total"), length], "mean")
+    entered = linear("enter", g.node("Concat", [first, last, mean], "read", axis=1))
+    features = g.node("Gather", [g.node("Squeeze", ["features", zero], "shown"), "heads"], "seen")
+    shapes = g.node("MatMul", [features, g.weight("shape", w[e + "shape.weight"].T)], "shapes")
+    x = _normalised(g, w, f"{e}norm", f"{e}norm", g.node("Add", [entered, shapes], "shaped"))
+    layers = _layers(w, e)
+    for i in range(layers):
+        if 2 * i == layers:
+            x = g.node("Add", [x, linear("twin", g.node("MatMul", ["same", x], "heard"))], "told")
+        edge = g.weight(f"{i}.edge", np.zeros((2**i, width), dtype=np.float32))
+        empty = [g.node("Concat", pair, f"{i}.{n}", axis=0) for n, pair in (("before", [edge, x]), ("after", [x, edge]))]
+        ends = g.node("Shape", [x], f"{i}.words", start=0, end=1)
+        step = g.weight(f"{i}.step", np.array([2**i], dtype=np.int64))
+        before = g.node("Slice", [empty[0], zero, ends, zero], f"{i}.left")
+        after = g.node("Slice", [empty[1], step, g.node("Add", [ends, step], f"{i}.end"), zero], f"{i}.right")
+        mixed = linear(f"layers.{i}.mix", g.node("Concat", [before, x, after], f"{i}.near", axis=1))
+        halves = [f"{i}.value", f"{i}.gate"]
+        g.nodes.append(helper.make_node("Split", [mixed], halves, name=f"{i}.split", axis=1, num_outputs=2))
+        gated = g.node("Mul", [halves[0], g.node("Sigmoid", [halves[1]], f"{i}.open")], f"{i}.gated")
+        x = _normalised(g, w, f"{e}layers.{i}.norm", f"{e}layers.{i}.norm", g.node("Add", [x, gated], f"{i}.sum"))
+    return [g.node("Identity", [x], "hidden")]
 
 
 def build_pairs(
@@ -173,17 +210,10 @@ def build_pairs(
     blank = g.weight("blank", np.zeros((1, w["enter.weight"].shape[1]), dtype=np.float32))
     entered = linear("enter", g.node("Concat", [blank, "hidden"], "places", axis=0))
     tagged = g.node("Add", [entered, g.node("Gather", [g.weight("tag", w["tag.weight"]), "tags"], "tagged")], "sum")
-    x = g.node(
-        "LayerNormalization",
-        [tagged, g.weight("norm.weight", w["norm.weight"]), g.weight("norm.bias", w["norm.bias"])],
-        "norm",
-        axis=-1,
-        epsilon=EPSILON,
-    )
+    x = _normalised(g, w, "norm", "norm", tagged)
     first = ints("first", 0)
     x = g.node("Unsqueeze", [x, first], "batched")
-    layers = 1 + max(int(k.split(".")[1]) for k in w if k.startswith("layers."))
-    for i in range(layers):
+    for i in range(_layers(w, "")):
         x = _layer(g, w, f"layers.{i}.", f"{i}", x, heads)
     words = g.node("Squeeze", [x, first], "words")
     limits = [g.weight("low", np.array(-12, dtype=np.float32)), g.weight("high", np.array(12, dtype=np.float32))]
@@ -276,7 +306,9 @@ def weights(graph: bytes, encoder: str) -> dict[str, Array]:
             out[_torch_name(name, encoder)] = value
     if encoder:
         word = have["word"].astype(np.float32) * have["word.scale"] if have["word"].dtype == np.int8 else have["word"]
-        out |= {f"{encoder}word.weight": word, f"{encoder}pos.weight": have["place"], f"{encoder}shape.weight": have["shape"].T.copy()}
+        out |= {f"{encoder}word.weight": word, f"{encoder}shape.weight": have["shape"].T.copy()}
+        if "place" in have:
+            out[f"{encoder}pos.weight"] = have["place"]
     else:
         out["tag.weight"] = have["tag"]
     return out

@@ -19,7 +19,7 @@ from kgbuild.nlp import pairs
 from kgbuild.nlp.tagger import FEATURES, SEP, Window
 from kgbuild.training import Progress, Settings
 from kgbuild.training.data import TYPES, Example, Ints, Reader, Targets, batches
-from kgbuild.training.net import Pairs, Tagger
+from kgbuild.training.net import Convolutions, Pairs, Tagger
 
 MASK = 103
 """BERT's id of [MASK]."""
@@ -31,9 +31,9 @@ Item = tuple[Window, Ints, Example | None]
 class Networks(nn.Module):
     """What is trained: the tagger, and what reads relations off its states."""
 
-    def __init__(self, labels: Sequence[str]) -> None:
+    def __init__(self, labels: Sequence[str], fast: bool = False) -> None:
         super().__init__()
-        self.tagger = Tagger(labels)
+        self.tagger = Tagger(labels, fast)
         self.pairs = Pairs(len(TYPES))
 
 
@@ -117,15 +117,20 @@ def _optimiser(networks: Networks, s: Settings) -> torch.optim.AdamW:
         groups.append({"params": list(parameters), "lr": rate, "peak": rate, "weight_decay": weight_decay})
 
     tagger, encoder = networks.tagger, networks.tagger.encoder
-    depth = len(encoder.layers)
-    for i, layer in enumerate(encoder.layers):
-        rate = s.lr * s.decay ** (depth - 1 - i)
-        add([p for p in layer.parameters() if p.ndim > 1], rate, 0.01)
-        add([p for p in layer.parameters() if p.ndim == 1], rate, 0.0)
-    rate = s.lr * s.decay**depth
-    add([encoder.word.weight, encoder.pos.weight], rate, 0.0)
-    add(list(encoder.norm.parameters()), rate, 0.0)
-    add([encoder.shape.weight], s.head_lr, 0.0)
+    if isinstance(encoder, Convolutions):
+        trained = [p for p in encoder.parameters() if p.requires_grad]
+        add([p for p in trained if p.ndim > 1], s.lr, 0.01)
+        add([p for p in trained if p.ndim == 1], s.lr, 0.0)
+    else:
+        depth = len(encoder.layers)
+        for i, layer in enumerate(encoder.layers):
+            rate = s.lr * s.decay ** (depth - 1 - i)
+            add([p for p in layer.parameters() if p.ndim > 1], rate, 0.01)
+            add([p for p in layer.parameters() if p.ndim == 1], rate, 0.0)
+        rate = s.lr * s.decay**depth
+        add([encoder.word.weight, encoder.pos.weight], rate, 0.0)
+        add(list(encoder.norm.parameters()), rate, 0.0)
+        add([encoder.shape.weight], s.head_lr, 0.0)
     add([*tagger.mid.parameters(), *tagger.score.parameters()], s.head_lr, 0.01)
     add([tagger.trans, tagger.first, tagger.last], 1e-2, 0.0)
     add([p for p in networks.pairs.parameters() if p.ndim > 1], s.pair_lr, 0.01)

@@ -1,4 +1,4 @@
-"""The networks in torch, for training only: the tagger (BERT encoder, word features, word read-out, linear-chain CRF over
+"""The networks in torch, for training only: the tagger (an encoder, word features, word read-out, linear-chain CRF over
 BIOES) and, on the states that its encoder leaves at the words, the reader of relations and results."""
 
 from __future__ import annotations
@@ -64,8 +64,16 @@ class Layer(nn.Module):
         return out
 
 
+def pick(states: Tensor, places: Tensor) -> Tensor:
+    """[batch, words, width] the states at these places of a [batch, subwords, width]."""
+    return torch.gather(states, 1, places[:, :, None].expand(-1, -1, states.shape[2]))
+
+
 class Encoder(nn.Module):
     """BERT's encoder; the features of each subword's word are added to its embedding (by zeros, at first)."""
+
+    parts = 2
+    """Tensors that it gives for each word."""
 
     def __init__(self, vocabulary: int = 30522, width: int = 384, heads: int = 12, inner: int = 1536, layers: int = 6) -> None:
         super().__init__()
@@ -76,16 +84,15 @@ class Encoder(nn.Module):
         nn.init.zeros_(self.shape.weight)
         self.layers = nn.ModuleList(Layer(width, heads, inner) for _ in range(layers))
 
-    def forward(self, ids: Tensor, features: Tensor, padding: Tensor, dropout: float) -> Tensor:
-        """States [batch, subwords, width]; ``padding`` is true where a row has ended."""
-        x = self.norm(self.word(ids) + self.pos.weight[: ids.shape[1]] + self.shape(features))
+    def forward(self, b: Mapping[str, Tensor], dropout: float) -> tuple[Tensor, ...]:
+        """The states of each word's first and last subword, each [batch, words, width]."""
+        x = self.norm(self.word(b["ids"]) + self.pos.weight[: b["ids"].shape[1]] + self.shape(b["feats"]))
         x = Dropout.apply(x, dropout, self.training)
         kind = torch.bfloat16 if torch.is_autocast_enabled("cpu") else torch.float32
-        mask = torch.zeros(padding.shape, dtype=kind).masked_fill(padding, FORBIDDEN)[:, None, None, :]
+        mask = torch.zeros(b["pad"].shape, dtype=kind).masked_fill(b["pad"], FORBIDDEN)[:, None, None, :]
         for layer in self.layers:
             x = layer(x, mask, dropout)
-        states: Tensor = x
-        return states
+        return pick(x, b["heads"]), pick(x, b["tails"])
 
     def load_bert(self, path: Path | str) -> None:
         """Weights from a BERT ``model.safetensors`` with Hugging Face's names."""
@@ -115,22 +122,82 @@ class Encoder(nn.Module):
             raise ValueError(f"not the encoder this expects: missing {missing}, unknown {odd}")
 
 
+class Convolution(nn.Module):
+    """A gated convolution over a word and the two that stand ``dilation`` before and after it, added to its state."""
+
+    def __init__(self, width: int, dilation: int) -> None:
+        super().__init__()
+        self.dilation = dilation
+        self.mix = nn.Linear(3 * width, 2 * width)
+        self.norm = nn.LayerNorm(width, eps=EPSILON)
+
+    def forward(self, x: Tensor, mask: Tensor, dropout: float) -> Tensor:
+        size = x.shape[1]
+        wide = functional.pad(x * mask, (0, 0, self.dilation, self.dilation))
+        near = [wide[:, k * self.dilation : k * self.dilation + size] for k in range(3)]
+        mixed = functional.glu(self.mix(torch.cat(near, -1)), -1)
+        out: Tensor = self.norm(x + Dropout.apply(mixed, dropout, self.training))
+        return out
+
+
+class Convolutions(nn.Module):
+    """An encoder for speed: words are the embeddings of their subwords (first, last and mean), read by dilated
+    convolutions (Strubell et al. 2017) that see fifteen words on either side; half-way, each word hears of its twins
+    elsewhere in the text.
+
+    The embeddings stay as they are: their gradient would cost more than all else.
+    """
+
+    parts = 1
+
+    def __init__(self, vocabulary: int = 30522, embedded: int = 384, width: int = 192, layers: int = 4) -> None:
+        super().__init__()
+        self.word = nn.Embedding(vocabulary, embedded)
+        self.word.weight.requires_grad_(False)
+        self.enter = nn.Linear(3 * embedded, width)
+        self.shape = nn.Linear(len(FEATURES), width, bias=False)
+        self.norm = nn.LayerNorm(width, eps=EPSILON)
+        self.layers = nn.ModuleList(Convolution(width, 2**i) for i in range(layers))
+        self.twin = nn.Linear(width, width)
+
+    def forward(self, b: Mapping[str, Tensor], dropout: float) -> tuple[Tensor, ...]:
+        """The state of each word [batch, words, width]."""
+        rows = self.word(b["ids"])
+        first, last, sums = pick(rows, b["heads"]), pick(rows, b["tails"]), rows.cumsum(1)
+        length = (b["tails"] - b["heads"] + 1)[:, :, None]
+        mean = (pick(sums, b["tails"]) - pick(sums, b["heads"]) + first) / length
+        x = self.norm(self.enter(torch.cat([first, last, mean], -1)) + self.shape(pick(b["feats"], b["heads"])))
+        x = Dropout.apply(x, dropout, self.training)
+        mask = (torch.arange(x.shape[1]) < b["n"][:, None])[:, :, None].to(x.dtype)
+        for i, layer in enumerate(self.layers):
+            if 2 * i == len(self.layers):
+                x = x + self.twin(b["same"].to(x.dtype) @ x)
+            x = layer(x, mask, dropout)
+        return (x,)
+
+    def load_bert(self, path: Path | str) -> None:
+        """Embeddings from a BERT ``model.safetensors`` with Hugging Face's names."""
+        have = {k.removeprefix("bert."): v for k, v in load_file(str(path)).items()}
+        self.word.load_state_dict({"weight": have["embeddings.word_embeddings.weight"]})
+
+
 class Tagger(nn.Module):
     """Scores of every tag at every word, and the CRF's score of one tag after another.
 
-    A word is read out by the states of its first and last subword and the mean state of all words of the text that are
-    spelt like it.
+    A word is read out by what the encoder gives for it (BERT: the states of its first and last subword) and the mean of
+    the first of these over all words of the text that are spelt like it.
     """
 
     pairs: Tensor
     opens: Tensor
     closes: Tensor
 
-    def __init__(self, labels: Sequence[str], hidden: int = 256, width: int = 384) -> None:
+    def __init__(self, labels: Sequence[str], fast: bool = False) -> None:
         super().__init__()
         size = len(tag_names(labels))
-        self.encoder = Encoder(width=width)
-        self.mid = nn.Linear(3 * width, hidden)
+        self.encoder: Encoder | Convolutions = Convolutions() if fast else Encoder()
+        hidden = 128 if fast else 256
+        self.mid = nn.Linear((self.encoder.parts + 1) * self.encoder.norm.normalized_shape[0], hidden)
         self.score = nn.Linear(hidden, size)
         self.trans = nn.Parameter(torch.zeros(size, size))
         self.first = nn.Parameter(torch.zeros(size))
@@ -139,14 +206,10 @@ class Tagger(nn.Module):
             self.register_buffer(name, torch.tensor(rule), persistent=False)
 
     def forward(self, b: Mapping[str, Tensor], dropout: float = 0.0) -> tuple[Tensor, Tensor]:
-        """Scores [batch, words, tags] in float32, and the state of each word's first subword [batch, words, width]."""
-        states = self.encoder(b["ids"], b["feats"], b["pad"], dropout)
-
-        def pick(places: Tensor) -> Tensor:
-            return torch.gather(states, 1, places[:, :, None].expand(-1, -1, states.shape[2]))
-
-        first = pick(b["heads"])
-        x = torch.cat([first, pick(b["tails"]), b["same"].to(first.dtype) @ first], -1)
+        """Scores [batch, words, tags] in float32, and the state of each word (its first subword) [batch, words, width]."""
+        states = self.encoder(b, dropout)
+        first = states[0]
+        x = torch.cat([*states, b["same"].to(first.dtype) @ first], -1)
         scores: Tensor = self.score(Dropout.apply(functional.gelu(self.mid(x)), 2 * dropout, self.training))
         return scores.float(), first
 
