@@ -280,6 +280,20 @@ def test_undecodable_byte_costs_one_record(tmp_path: Path) -> None:
     assert [(r.line, r.reason) for r in rejected] == [(11, "is not UTF-8 (byte 0xe8); save the file as UTF-8")]
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
+def test_page_in_another_encoding_costs_the_records_that_need_it(tmp_path: Path, encoding: str) -> None:
+    text = page("page_dated.txt")
+    papers, rejected = run_bytes(tmp_path, text.encode(encoding, "replace"))
+    assert anonymous(papers) == papers_of("page_dated.txt")
+    assert not rejected
+    accents = text.replace("Speech recognisers", "Señor recognisers").replace("Otter is", "Ottér is").replace("Forecasting", "Prévision")
+    papers, rejected = run_bytes(tmp_path, accents.encode(encoding, "replace"))
+    assert anonymous(papers) == papers_of("page_dated.txt")[2:3]
+    lines = [text[: text.index(p.title)].count("\n") + 1 for n, p in enumerate(papers_of("page_dated.txt")) if n != 2]
+    assert [r.line for r in rejected] == lines
+    assert all(r.reason.startswith("is not UTF-8 (byte 0x") for r in rejected)
+
+
 def test_nul_character_costs_one_record(tmp_path: Path) -> None:
     papers, rejected = run_text(tmp_path, page("page_titles.txt").replace("one afternoon", "one \0 afternoon"))
     assert len(papers) == 3
@@ -416,12 +430,60 @@ def test_all_fields(tmp_path: Path) -> None:
         ({"date": "2024-05-06"}, "2024-05-06", 2024),
         ({"date": "2024-05-06", "year": 2025}, "2024-05-06", 2025),
         ({"date": "May 2024"}, None, None),
+        ({"date": "to appear"}, None, None),
+        ({"date": "2024-13-01"}, None, 2024),
+        ({"date": "2023-02-29"}, None, 2023),
+        ({"date": "0000-00-00"}, None, None),
         ({"date": None, "year": 1999}, None, 1999),
     ],
 )
 def test_dates(tmp_path: Path, fields: dict[str, Any], published: str | None, year: int | None) -> None:
-    (p,), _ = run_rows(tmp_path, ROW | fields)
+    (p,), rejected = run_rows(tmp_path, ROW | fields)
+    assert not rejected
     assert (p.published, p.year, p.published_text) == (published, year, fields["date"])
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"id": 7}, {"id": "7"}),
+        ({"id": 0}, {"id": "0"}),
+        ({"year": "2024"}, {"year": 2024}),
+        ({"year": " 2024 "}, {"year": 2024}),
+        ({"year": 2024.0}, {"year": 2024}),
+        ({"year": ""}, {"year": None}),
+        ({"date": 2024}, {"year": 2024, "published": None, "published_text": "2024"}),
+        ({"upvotes": "12", "authors_count": "3"}, {"upvotes": 12, "authors_count": 3}),
+        ({"authors": "Ada Byron"}, {"authors": ("Ada Byron",), "authors_count": 1}),
+        ({"authors": " "}, {"authors": (), "authors_count": None}),
+    ],
+)
+def test_values_of_another_type_that_say_the_same(tmp_path: Path, fields: dict[str, Any], expected: dict[str, Any]) -> None:
+    (p,), rejected = run_rows(tmp_path, ROW | fields)
+    assert not rejected
+    assert {name: getattr(p, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("Ada Byron; Alan Turing ;", ["Ada Byron", "Alan Turing"]),
+        ("Byron, Ada; Turing, Alan and Sons", ["Byron, Ada", "Turing, Alan and Sons"]),
+        ("Ada Byron and Alan Turing", ["Ada Byron", "Alan Turing"]),
+        ("Byron, Ada and Garcia Lorca, Alan", ["Byron, Ada", "Garcia Lorca, Alan"]),
+        ("Ada Byron, Alan Turing, and Kay Lin", ["Ada Byron", "Alan Turing", "Kay Lin"]),
+        ("Ada Byron, Alan Turing", ["Ada Byron", "Alan Turing"]),
+        ("A. Byron, A. Turing", ["A. Byron", "A. Turing"]),
+        ("Byron, A., van den Berg, J.-P., & Lin, K.", ["Byron, A.", "van den Berg, J.-P.", "Lin, K."]),
+        ("Byron, Ada", ["Byron, Ada"]),
+        ("王伟, 李娜", ["王伟", "李娜"]),
+        ("Andrea Sandler", ["Andrea Sandler"]),
+    ],
+)
+def test_authors_in_one_string(tmp_path: Path, text: str, names: list[str]) -> None:
+    (p,), rejected = run_rows(tmp_path, ROW | {"authors": text})
+    assert not rejected
+    assert list(p.authors) == names
 
 
 BAD_LINES = {
@@ -435,16 +497,19 @@ BAD_LINES = {
     '{"abstract": "B", "title": null}': "no title",
     '{"title": 5, "abstract": "B"}': "title is a number, not a string",
     '{"title": "A", "abstract": ["B"]}': "abstract is a list, not a string",
-    '{"title": "A", "abstract": "B", "id": 7}': "id is a number, not a string",
-    '{"title": "A", "abstract": "B", "year": "2024"}': "year is a string, not a whole number",
+    '{"title": "A", "abstract": "B", "id": 7.5}': "id is a number, not a string",
+    '{"title": "A", "abstract": "B", "id": true}': "id is a truth value, not a string",
+    '{"title": "A", "abstract": "B", "year": "MMXX"}': "year is 'MMXX', not a whole number",
+    '{"title": "A", "abstract": "B", "year": "24"}': "year is 24, which no paper can have",
+    '{"title": "A", "abstract": "B", "year": 2024.5}': "year is a number, not a whole number",
     '{"title": "A", "abstract": "B", "year": 24}': "year is 24, which no paper can have",
     '{"title": "A", "abstract": "B", "year": true}': "year is a truth value, not a whole number",
     '{"title": "A", "abstract": "B", "upvotes": -1}': "upvotes is -1, which no paper can have",
     '{"title": "A", "abstract": "B", "upvotes": NaN}': "broken JSON: NaN is not JSON",
     '{"title": "A", "abstract": "B", "upvotes": 1e999}': "upvotes is a number, not a whole number",
-    '{"title": "A", "abstract": "B", "authors": "C"}': "authors is a string, not a list of names",
+    '{"title": "A", "abstract": "B", "authors": 3}': "authors is a number, not names",
     '{"title": "A", "abstract": "B", "authors": [1]}': "authors holds something that is neither a name nor an object with a name",
-    '{"title": "A", "abstract": "B", "date": "2024-13-01"}': "published is '2024-13-01', which is no date",
+    '{"title": "A", "abstract": "B", "date": ["2024"]}': "date is a list, not a string",
     '{"title": "A", "abstract": "B", "title": "C"}': "broken JSON: a field is given twice",
     '{"title": "A", "abstract": "B\\u0000"}': "holds a NUL character",
     '{"title": "A", "abstract": "B\\ud800"}': "holds half a surrogate pair",
@@ -491,6 +556,14 @@ def test_json_array(tmp_path: Path, indent: int | None) -> None:
     papers, rejected = run_text(tmp_path, json.dumps(rows, indent=indent))
     assert [p.title for p in papers] == [ROW["title"], "B] }, {", "C"]
     assert [r.reason for r in rejected] == ["a JSON number, not an object"]
+
+
+def test_array_that_is_too_long_for_one_line_says_how_to_convert_it(tmp_path: Path) -> None:
+    row = json.dumps(ROW | {"abstract": "x" * (MAX_LINE // 2)})
+    papers, rejected = run_text(tmp_path, f"[{json.dumps(ROW)},\n{row}, {row}, {row}]")
+    assert len(papers) == 1
+    assert [r.line for r in rejected] == [2]
+    assert re.search(r"in one line; nothing .* `jq -c '\.\[\]' FILE > FILE\.jsonl`", rejected[0].reason)
 
 
 @pytest.mark.parametrize("ending", ["", ']\n{"title": "A"}', ',\n{"title": "A"', ",\n{]"])

@@ -1,15 +1,16 @@
 """Papers from JSON Lines, or from one JSON array of such objects.
 
 ``title`` and ``abstract`` (or ``summary``) are needed. Known beside them: ``id``, ``arxiv_id``, ``doi``, ``url``,
-``year``, ``published`` or ``date``, ``venue``, ``authors`` (names, or objects with a ``name``), ``authors_count``,
-``upvotes``, ``organisation``, ``source``. Null counts as absent, other fields are ignored.
+``year``, ``published`` or ``date``, ``venue``, ``authors`` (names, objects with a ``name``, or all names in one string),
+``authors_count``, ``upvotes``, ``organisation``, ``source``. Null counts as absent, other fields are ignored. Numbers
+may be strings of digits; an id may be a whole number; a date that is none stays as text.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import Any, NoReturn
 
@@ -64,8 +65,13 @@ def parse_array(lines: Iterator[Line], source: str, reject: Reject) -> Iterator[
             at, start = end, number
         buffer = buffer[at:]
         if len(buffer) > MAX_LINE:
-            break
+            reject(start, f"more than {MAX_LINE:,} characters of a JSON array in one line; {_CONVERT}", buffer)
+            return
     reject(start, "the JSON array is broken or cut off here; nothing after it could be read", buffer)
+
+
+_CONVERT = "nothing after it could be read; write one object a line, with `jq -c '.[]' FILE > FILE.jsonl`"
+"""What to do with an array that is too long to read."""
 
 
 def _past(buffer: str, at: int) -> int:
@@ -115,13 +121,13 @@ def _paper(row: Any, source: str) -> Paper:
     if title is None or abstract is None:
         raise SourceError(f"no {'title' if title is None else 'abstract'}")
     authors = _authors(row.get("authors"))
-    published_text = _text(row, "published", "date")
+    published_text = _label(row, "published", "date")
     published, year = _date(published_text)
     url = _text(row, "url")
     given_year = _number(row, "year", 1000, 9999)
     given_count = _number(row, "authors_count", 0)
     return Paper(
-        id=paper_id(title, given=_text(row, "id"), arxiv_id=_text(row, "arxiv_id"), doi=_text(row, "doi"), url=url),
+        id=paper_id(title, given=_label(row, "id"), arxiv_id=_text(row, "arxiv_id"), doi=_text(row, "doi"), url=url),
         title=title,
         abstract=abstract,
         published=published,
@@ -148,8 +154,23 @@ def _text(row: dict[str, Any], *names: str) -> str | None:
     return None
 
 
+def _label(row: dict[str, Any], *names: str) -> str | None:
+    """As :func:`_text`, of fields that may be whole numbers too."""
+    return _text({name: str(value) if type(value := row.get(name)) is int else value for name in names}, *names)
+
+
 def _number(row: dict[str, Any], name: str, least: int, most: int = 2**63 - 1) -> int | None:
     value = row.get(name)
+    if isinstance(value, str):
+        digits = value.strip()
+        if not digits:
+            return None
+        if not re.fullmatch(r"\d{1,19}", digits, re.ASCII):
+            raise SourceError(f"{name} is {value!r:.40}, not a whole number")
+        value = int(digits)
+    if isinstance(value, float) and value.is_integer():
+        # what a table with gaps makes of its whole numbers
+        value = int(value)
     if value is None:
         return None
     if not isinstance(value, int) or isinstance(value, bool):
@@ -162,8 +183,10 @@ def _number(row: dict[str, Any], name: str, least: int, most: int = 2**63 - 1) -
 def _authors(value: Any) -> tuple[str, ...]:
     if value is None:
         return ()
+    if isinstance(value, str):
+        return _names(value)
     if not isinstance(value, list):
-        raise SourceError(f"authors is a {_type(value)}, not a list of names")
+        raise SourceError(f"authors is a {_type(value)}, not names")
     names: list[str] = []
     for author in value:
         name = author.get("name") if isinstance(author, dict) else author
@@ -173,17 +196,48 @@ def _authors(value: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _names(text: str) -> tuple[str, ...]:
+    """The names in one string, between semicolons, else ``and``, else commas; ``Last, First`` stays one name.
+
+    >>> _names("Ada Byron, Alan Turing and Kay Lin"), _names("Byron, Ada and Turing, Alan"), _names("Byron, A., Turing, A.")
+    (('Ada Byron', 'Alan Turing', 'Kay Lin'), ('Byron, Ada', 'Turing, Alan'), ('Byron, A.', 'Turing, A.'))
+    """
+    if ";" in text:
+        return _parts(text.split(";"))
+    joined = _parts(re.split(r"\s+(?:and|&)\s+|^and\s", text))
+    if len(joined) > 1 and all(name.count(",") == 1 for name in joined):
+        return joined
+    return tuple(name for part in joined for name in _paired(_parts(part.split(","))))
+
+
+def _paired(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The pieces between commas, as pairs where they read ``Last, First, Last, First``."""
+    lasts, firsts = names[::2], names[1::2]
+    if len(lasts) == len(firsts) and all(map(_is_last_name, lasts)):
+        return tuple(f"{last}, {first}" for last, first in zip(lasts, firsts, strict=True))
+    return names
+
+
+def _parts(parts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for part in parts if (name := part.strip(", \t\r\n")))
+
+
+def _is_last_name(name: str) -> bool:
+    """Whether this is one word with a capital, after particles (``van den Berg``)."""
+    *particles, last = name.split()
+    return last[0].isupper() and all(word.islower() for word in particles)
+
+
 def _date(text: str | None) -> tuple[str | None, int | None]:
-    """ISO date and year of a date as given: both null unless it begins like an ISO date, year alone where it ends there."""
+    """ISO date and year of a date as given; null what it does not say, or what no calendar has."""
     m = re.match(r"\s*(\d{4})(?:-(\d\d)(?:-(\d\d))?)?(?!\d)", text or "", re.ASCII)
-    if not m:
+    if not m or int(m[1]) < 1000:
         return None, None
     year, month, day = (int(part or 0) for part in m.groups())
     try:
-        checked = date(year, month or 1, day or 1)
-    except ValueError as e:
-        raise SourceError(f"published is {text!r:.40}, which is no date") from e
-    return (checked.isoformat() if day else None), year
+        return date(year, month, day).isoformat(), year
+    except ValueError:
+        return None, year
 
 
 def _type(value: Any) -> str:

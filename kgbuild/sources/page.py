@@ -46,9 +46,12 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 _CUT_META = "the page ends within the authors and the date of a record, which was kept without what is missing"
 _COUNT = r"\d{1,7}(?:,\d{3}){0,2}(?:\.\d{1,3})?k?"
 _DATE = rf"(?P<date>(?P<month>(?:{'|'.join(_MONTHS)})[a-z]*)\.? (?P<day>\d{{1,2}})(?:, (?P<year>\d{{4}}))?)(?:\s+(?P<upvotes>{_COUNT}))?"
-_DATE_LINE = re.compile(rf"(?:[·•]\s*)?{_DATE}", re.IGNORECASE)
-_AUTHORS_LINE = re.compile(rf"(?P<bullet>[·•]\s*)?(?P<authors>\d{{1,5}}) authors?(?:\s*[·•]\s*{_DATE})?", re.IGNORECASE)
-_CUT_AUTHORS = re.compile(r"[·•]\s*\d+\s*[a-z]*")
+_DOTS = "·•\udcb7\udc95"
+"""The dot and the bullet between records, also as a page in Latin-1 or Windows-1252 has them."""
+_DATE_LINE = re.compile(rf"(?:[{_DOTS}]\s*)?{_DATE}", re.IGNORECASE)
+# Latin-1 has no bullet, so a page that was turned to it has a question mark there
+_AUTHORS_LINE = re.compile(rf"(?P<bullet>[{_DOTS}?]\s*)?(?P<authors>\d{{1,5}}) authors?(?:\s*[{_DOTS}]\s*{_DATE})?", re.IGNORECASE)
+_CUT_AUTHORS = re.compile(rf"[{_DOTS}]\s*\d+\s*[a-z]*")
 _CUT_DATE = re.compile(r"[A-Z][a-z]{0,8}\.?(?: \d{0,2}(?:,(?: \d{0,3})?)?)?")
 _TWICE = re.compile(r"(?P<name>\S.{0,80}) (?P=name)")
 _BANNER = re.compile(
@@ -273,7 +276,7 @@ def _kind(text: str) -> str:
     """What a line without outer white space looks like, all by itself."""
     if not text:
         return "blank"
-    if text in ("·", "•"):
+    if text in tuple(_DOTS):
         return "dot"
     if _BANNER.fullmatch(text):
         return "banner"
