@@ -23,7 +23,8 @@ class Paper:
     """One paper as its source gave it; ``None`` means that the source did not say."""
 
     id: str
-    """arXiv id (``arxiv:2401.00001``), ``doi:…``, ``acl:…``, else ``title:`` and a hash of the folded title."""
+    """arXiv id (``arxiv:2401.00001``), ``doi:…``, ``acl:…``, else the source's own id, else
+    ``title:`` and a hash of the folded title."""
     title: str
     abstract: str
     """Exactly as given, markup and line breaks included."""
