@@ -1,7 +1,9 @@
 """The trained tagger inside the pipeline: sound on any text, mended by the lexicon, and it travels with the pipeline."""
 
+import itertools
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from kgbuild import nlp
 from kgbuild.errors import ModelError
 from kgbuild.nlp.mentions import MODEL, Candidate, trust
 from kgbuild.nlp.model import PACKAGED, read_model
-from kgbuild.nlp.tagger import Tagger
+from kgbuild.nlp.tagger import Lattice, Tagger, Transitions, legal
 from kgbuild.records import Paper
 
 LANGUAGE = nlp.load()
@@ -52,6 +54,24 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path):
         read_model(tmp_path)
     with pytest.raises(ModelError, match="there is default, rules"):
         nlp.load("none")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_probability_of_a_span_is_the_share_of_the_tag_sequences_that_have_it(seed: int):
+    random, labels, n = np.random.default_rng(seed), ("A",), 6
+    never = np.float32(-np.inf)
+    rules = [np.where(may, random.normal(size=may.shape), never).astype(np.float32) for may in legal(labels)]
+    transitions = Transitions(*rules)
+    scores = random.normal(size=(n, 5), scale=3).astype(np.float32)
+    weights = {}
+    for tags in itertools.product(range(5), repeat=n):
+        steps = sum(transitions.pairs[a, b] for a, b in itertools.pairwise(tags))
+        weights[tags] = np.exp(float(scores[range(n), tags].sum() + steps + transitions.first[tags[0]] + transitions.last[tags[-1]]))
+    lattice, whole = Lattice(scores, transitions), sum(weights.values())
+    for first, last in itertools.combinations_with_replacement(range(n), 2):
+        span = (4,) if first == last else (1, *(2,) * (last - first - 1), 3)
+        share = sum(w for tags, w in weights.items() if tags[first : last + 1] == span) / whole
+        assert lattice.span(first, last, 0) == pytest.approx(share, rel=1e-5, abs=1e-12)
 
 
 @given(st.text(max_size=200))

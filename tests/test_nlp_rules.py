@@ -6,6 +6,7 @@ from collections import defaultdict
 
 import pytest
 
+from kgbuild import sources
 from kgbuild.errors import RuleError
 from kgbuild.evaluate.profile import Profiler
 from kgbuild.evaluate.record import Entity, Mark, Record, Relation, Result
@@ -13,7 +14,7 @@ from kgbuild.evaluate.rules import mentioned, spans_of, trials
 from kgbuild.nlp import figures, gazetteer, relations, rules
 from kgbuild.nlp.ruleset import TABLES, read_ruleset, table_of
 from kgbuild.nlp.text import fold, words
-from kgbuild.resources import resource
+from kgbuild.resources import resource, sample
 from kgbuild.schema import load_schema
 
 SCHEMAS = resource("schemas")
@@ -259,6 +260,20 @@ def test_every_head_noun_ends_a_term(row):
     for head in row["heads"]:
         text = f"we study feathered {head} here"
         assert [s for _, s in found_by(row, text)] == [f"feathered {head}"]
+
+
+def test_patterns_that_begin_with_a_name_find_the_same_by_where_names_start():
+    texts = [paper.text for paper in sources.read(sample(), lambda rejected: None)]
+    found = lambda matches: [m.span() for m in matches]  # noqa: E731
+    compared = 0
+    for pattern, lead, row in rules.Rules(read_ruleset()["patterns"], (), ()).patterns:
+        assert (lead != "") == row["pattern"].startswith(("(?P<name>{NAME}", "(?P<name>{CAP}", "(?P<names>{LIST}"))
+        for text in texts if lead else ():
+            starts = [w.start for w in words(text) if rules._STARTS[lead].match(text, w.start)]
+            expected = found(pattern.finditer(text))
+            assert found(rules._matches(pattern, text, starts)) == expected, row["id"]
+            compared += len(expected)
+    assert compared > 100
 
 
 def test_no_generic_word_stands_in_two_rows_and_each_is_taken():

@@ -11,7 +11,7 @@ from kgbuild.cli import main
 from kgbuild.errors import ModelError
 from kgbuild.nlp.model import FILES, PACKAGED, read_model
 from kgbuild.nlp.pairs import FILE
-from kgbuild.nlp.tagger import Tagger, encode
+from kgbuild.nlp.tagger import Subwords, Tagger, encode
 from kgbuild.records import Paper
 from kgbuild.resources import sample
 from kgbuild.training import Settings, train
@@ -88,7 +88,7 @@ def test_the_fast_network_learns_mentions_and_says_in_its_graph_what_it_says_in_
     networks.eval()
     tagger, tokenizer = Tagger.load(read_model(folder)), tokenizer_of(folder)
     texts = ["Birds\nWe present FlockNet, a nest of BERT; FlockNet beats bert-base.", "On\nSQuAD", "One"]
-    windows = [encode(tokenizer, text)[1][0] for text in texts]
+    windows = [encode(Subwords(tokenizer), text)[1][0] for text in texts]
     with torch.no_grad():
         batch, _ = networks.tagger(collate([(w, np.zeros(len(w.heads), dtype=np.int64)) for w in windows]))
     for text, scores in zip(texts, batch.numpy(), strict=True):

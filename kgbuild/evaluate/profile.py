@@ -76,10 +76,10 @@ class Stopwatch:
         self.seconds += perf_counter() - start
         return found
 
-    def match(self, text: str) -> re.Match[str] | None:
+    def match(self, *args: Any) -> re.Match[str] | None:
         """As of the expression."""
         start = perf_counter()
-        found = self._pattern.match(text)
+        found = self._pattern.match(*args)
         self.seconds += perf_counter() - start
         return found
 
@@ -97,7 +97,7 @@ class Profiler:
         self._watches: dict[str, list[Stopwatch]] = defaultdict(list)
         self._said: dict[str, list[bool]] = defaultdict(list)
         self._papers = 0
-        self._patterns.patterns = [(self._timed(p, row), row) for p, row in self._patterns.patterns]
+        self._patterns.patterns = [(self._timed(p, row), lead, row) for p, lead, row in self._patterns.patterns]
         self._relations.wordings = [(self._timed(p, row), needs, row) for p, needs, row in self._relations.wordings]
         self._relations.cues = [(self._timed(p, row), {**row, "polarity": row["id"]}) for p, row in self._relations.cues]
         self._figures.cues = [(a and self._timed(a, row), b and self._timed(b, row), row) for a, b, row in self._figures.cues]

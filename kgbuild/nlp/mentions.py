@@ -75,8 +75,8 @@ def settle(text: str, candidates: Sequence[Candidate], pairs: Iterable[tuple[Spa
         key: max(said, key=lambda label: (max(said[label].values()), sum(said[label].values()), label))
         for key, said in votes.items()
     }
-    settled = [replace(c, label=labels.get(key, DEFAULT)) for c, key in zip(candidates, keys, strict=True)]
-    return [replace(c, lexicon="") if c.label != old.label else c for c, old in zip(settled, candidates, strict=True)]
+    chosen = ((c, labels.get(key, DEFAULT)) for c, key in zip(candidates, keys, strict=True))
+    return [c if c.label == label else replace(c, label=label, lexicon="") for c, label in chosen]
 
 
 def resolve(candidates: Iterable[Candidate]) -> list[Candidate]:

@@ -36,9 +36,11 @@ _MACROS = {
     "S": r"(?:[ \n]+)",
     "WORD": r"[^\W_]\w*",
     # a word with a second capital, or a digit after a letter, and what hyphens tie to it
-    "NAME": r"(?<![\w\-–/.\\$@&;])(?=[\w\-–.+/]*?(?:[^\W\d_][A-Z]|[^\W_]-?\d|\d[A-Z]|[A-Z]-[A-Z]))(?=[\d.]*[^\W\d_])(?![\d.]+[a-zA-Z]{1,2}\b|\d+[xX×]\d+\b){TIED}",
+    "NAME": r"{NAMED}{TIED}",
+    "NAMED": r"(?<![\w\-–/.\\$@&;])(?=[\w\-–.+/]*?(?:[^\W\d_][A-Z]|[^\W_]-?\d|\d[A-Z]|[A-Z]-[A-Z]))(?=[\d.]*[^\W\d_])(?![\d.]+[a-zA-Z]{1,2}\b|\d+[xX×]\d+\b)",
     # the same, or any capitalised word
-    "CAP": r"(?<![\w\-–/.\\$@&;])(?=\w*[A-Z]){TIED}",
+    "CAP": r"{CAPITAL}{TIED}",
+    "CAPITAL": r"(?<![\w\-–/.\\$@&;])(?=\w*[A-Z])",
     "TIED": r"{WORD}(?:[-–/.+'’]{WORD})*\+{0,2}",
     "VERSION": r"(?:{S}(?:v?\d+(?:\.\d+)*[A-Za-z]{0,2}|\d+(?:\.\d+)?[BbMK]|Pro|Mini|mini|Flash|Large|Base|Small|Turbo|Ultra|Max|Nano|Plus|XL|Instruct|Chat|Thinking|Opus|Sonnet|Haiku|Lite|Preview)\b(?!%))",
     "ITEM": r"(?:{CAP}{VERSION}?)",
@@ -60,6 +62,9 @@ def expand(pattern: str) -> str:
 
 
 _ITEM = re.compile(expand("{ITEM}"))
+_STARTS = {name: re.compile(expand(f"{{{name}}}{{WORD}}")) for name in ("NAMED", "CAPITAL")}
+"""Where a name, or a capitalised word, may start."""
+_LEADS = re.compile(r"\(\?P<names?>\{(NAME|CAP|LIST)\}")
 _FIRST_WORD = re.compile(r"(\w+)\s+")
 _TAIL = re.compile(
     r"(?:['’]s|[-–](?:based|style|like|driven|guided|free|level|aware|trained|tuned|generated|specific|powered|enhanced|augmented|"
@@ -95,18 +100,20 @@ class Rules:
     def __init__(self, rows: Iterable[Row], boundary: Iterable[str], generic: Iterable[str]) -> None:
         self.boundary = frozenset(boundary)
         self.generic = frozenset(map(_plain, generic))
-        self.patterns: list[tuple[re.Pattern[str], Row]] = []
+        self.patterns: list[tuple[re.Pattern[str], str, Row]] = []
+        """With what it begins with, a key of ``_STARTS``, or nothing."""
         self.heads: dict[str, Row] = {}
         for row in rows:
             if "pattern" in row:
-                self.patterns.append((compile_pattern(row), row))
+                self.patterns.append((compile_pattern(row), _lead(row["pattern"]), row))
             for head in row.get("heads", ()):
                 self.heads.setdefault(head, row)
 
     def find(self, text: str, text_words: Sequence[Word]) -> Iterator[Found]:
         """Every name or term in the text, overlapping ones included."""
-        for pattern, row in self.patterns:
-            for m in pattern.finditer(text):
+        starts = {name: [w.start for w in text_words if lead.match(text, w.start)] for name, lead in _STARTS.items()}
+        for pattern, lead, row in self.patterns:
+            for m in _matches(pattern, text, starts[lead]) if lead else pattern.finditer(text):
                 if "name" in pattern.groupindex:
                     spans = [m.span("name")]
                 else:
@@ -147,6 +154,24 @@ class Rules:
                 break
             first = start
         return first
+
+
+def _lead(pattern: str) -> str:
+    """What every match of a pattern begins with, as a key of ``_STARTS``; empty where it may begin otherwise."""
+    lead = _LEADS.match(pattern)
+    whole = re.sub(r"\\.|\[[^\]]*\]", "", pattern)
+    while (rest := re.sub(r"\([^()]*\)", "", whole)) != whole:
+        whole = rest
+    return "" if lead is None or "|" in whole else "NAMED" if lead[1] == "NAME" else "CAPITAL"
+
+
+def _matches(pattern: re.Pattern[str], text: str, starts: Iterable[int]) -> Iterator[re.Match[str]]:
+    """What ``finditer`` gives of a pattern that can only match at ``starts``: most of a text need not be tried."""
+    end = 0
+    for start in starts:
+        if start >= end and (m := pattern.match(text, start)):
+            yield m
+            end = m.end()
 
 
 def _plain(surface: str) -> str:

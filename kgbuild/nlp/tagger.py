@@ -15,6 +15,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +30,7 @@ FILES = ("config.json", "model.onnx", "tokenizer.json")
 WORD = re.compile(r"[^\W_]+|\S")
 """A word is a run of letters and digits, or one other character that is no space."""
 SURROGATE = re.compile("[\ud800-\udfff]")
+_LINE = re.compile("\n")
 
 FEATURES = (
     "lower",
@@ -102,54 +104,63 @@ def split_words(text: str) -> list[Word]:
 
 def word_features(text: str, words: Sequence[Word]) -> Floats:
     """One row of ``FEATURES`` a word."""
-    out = np.zeros((len(words), len(FEATURES)), dtype=np.float32)
+    tokens = [w.text for w in words]
+    folded = [token.lower() for token in tokens]
+    starts, ends = np.array([w.start for w in words]), np.array([w.end for w in words])
     title_end = text.find("\n")
-    folded = [w.text.lower() for w in words]
+    in_title = starts < title_end
+    titled = int(in_title.sum())
     counts = Counter(folded)
-    lower = {w.text for w in words if w.text.islower()}
-    in_title = {f for f, w in zip(folded, words, strict=True) if w.start < title_end}
-    in_body = {f for f, w in zip(folded, words, strict=True) if w.start >= title_end}
-    title = [w.text for w in words if w.start < title_end and len(w.text) > 3 and w.text.isalpha()]
-    headline = len(title) > 1 and 2 * sum(t[0].isupper() for t in title) > len(title)
-    depth = 0
-    for i, (word, fold) in enumerate(zip(words, folded, strict=True)):
-        start, end, token = word
-        row = out[i]
-        before = words[i - 1] if i else None
-        if not token[0].isalnum():
-            row[8] = 1
-        elif token.isdigit():
-            row[7] = 1
-        elif token.islower():
-            row[0] = 1
-        elif len(token) == 1:
-            row[5] = 1
-        elif token.isupper():
-            row[2] = 1
-        elif token[-1] == "s" and token[:-1].isupper():
-            row[3] = 1
-        elif token[0].isupper() and token[1:].islower():
-            row[1] = 1
-        else:
-            row[4] = 1
-        if token[0].isalnum() and not token.isalpha() and not token.isdigit():
-            row[6] = 1
-        if token == ")":
-            depth = max(0, depth - 1)
-        row[9] = start < title_end
-        row[10] = before is None or before.text in ".!?" or "\n" in text[before.end : start]
-        row[11] = before is not None and before.end == start
-        row[12] = i + 1 < len(words) and words[i + 1].start == end
-        row[13] = depth > 0
-        row[14] = counts[fold] == 2
-        row[15] = counts[fold] > 2
-        row[16] = fold in in_title and fold in in_body
-        row[17] = fold != token and fold in lower
-        row[18] = before is not None and before.text == "\\" and before.end == start
-        row[19] = headline and start < title_end
-        if token == "(":
-            depth += 1
+    times = np.array([counts[f] for f in folded])
+    lower = {token for token in tokens if token.islower()}
+    both = set(folded[:titled]) & set(folded[titled:])
+    kinds, mixed = zip(*map(_shape, tokens), strict=True)
+    glued = np.zeros(len(words) + 1, dtype=bool)
+    glued[1:-1] = starts[1:] == ends[:-1]
+    after = ["", *tokens[:-1]]
+    inside, depth = [], 0
+    for token in tokens:
+        depth = max(0, depth - (token == ")"))
+        inside.append(depth > 0)
+        depth += token == "("
+    headline = [t[0].isupper() for t in tokens[:titled] if len(t) > 3 and t.isalpha()]
+    out = np.zeros((len(words), len(FEATURES)), dtype=np.float32)
+    out[np.arange(len(words)), kinds] = 1
+    out[:, 6] = mixed
+    out[:, 9] = in_title
+    out[:, 10] = [token in ".!?" for token in after]
+    lines = np.searchsorted(starts, [m.start() for m in _LINE.finditer(text)])
+    out[lines[lines < len(words)], 10] = 1
+    out[:, 11], out[:, 12] = glued[:-1], glued[1:]
+    out[:, 13] = inside
+    out[:, 14], out[:, 15] = times == 2, times > 2
+    out[:, 16] = [f in both for f in folded]
+    out[:, 17] = [f in lower and f != token for f, token in zip(folded, tokens, strict=True)]
+    out[:, 18] = glued[:-1] & np.array([token == "\\" for token in after])
+    out[:titled, 19] = len(headline) > 1 and 2 * sum(headline) > len(headline)
     return out
+
+
+@lru_cache(1 << 15)
+def _shape(token: str) -> tuple[int, bool]:
+    """Which of the first ``FEATURES`` a word has, and whether it is of letters and digits."""
+    if not token[0].isalnum():
+        kind = 8
+    elif token.isdigit():
+        kind = 7
+    elif token.islower():
+        kind = 0
+    elif len(token) == 1:
+        kind = 5
+    elif token.isupper():
+        kind = 2
+    elif token[-1] == "s" and token[:-1].isupper():
+        kind = 3
+    elif token[0].isupper() and token[1:].islower():
+        kind = 1
+    else:
+        kind = 4
+    return kind, token[0].isalnum() and not token.isalpha() and not token.isdigit()
 
 
 def plan_windows(lengths: Sequence[int], limit: int) -> list[tuple[int, int, int, int]]:
@@ -180,15 +191,35 @@ def plan_windows(lengths: Sequence[int], limit: int) -> list[tuple[int, int, int
     return out
 
 
-def encode(tokenizer: Any, text: str, limit: int = 510) -> tuple[list[Word], list[Window]]:
+class Subwords:
+    """Cuts words into subwords; what it has cut it remembers, for a corpus repeats its words."""
+
+    MOST = 1 << 16
+    """Words that are remembered."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._known: dict[str, list[int]] = {}
+
+    def __call__(self, words: Sequence[str]) -> list[list[int]]:
+        """The numbers of each word's subwords."""
+        if len(self._known) > self.MOST:
+            self._known.clear()
+        new = [word for word in dict.fromkeys(words) if word not in self._known]
+        if new:
+            cut = self._tokenizer.encode([SURROGATE.sub("\ufffd", word) for word in new], is_pretokenized=True, add_special_tokens=False)
+            self._known.update((word, []) for word in new)
+            for piece, index in zip(cut.ids, cut.word_ids, strict=True):
+                self._known[new[index]].append(piece)
+        return [self._known[word] for word in words]
+
+
+def encode(subwords: Subwords, text: str, limit: int = 510) -> tuple[list[Word], list[Window]]:
     """The words of a text that have subwords, and the windows that cover them."""
     words = split_words(text)
     if not words:
         return [], []
-    encoding = tokenizer.encode([SURROGATE.sub("\ufffd", w.text) for w in words], is_pretokenized=True, add_special_tokens=False)
-    pieces: list[list[int]] = [[] for _ in words]
-    for piece, index in zip(encoding.ids, encoding.word_ids, strict=True):
-        pieces[index].append(piece)
+    pieces = subwords([w.text for w in words])
     features = word_features(text, words)
     some = [i for i, p in enumerate(pieces) if p]
     words, pieces = [words[i] for i in some], [pieces[i][:limit] for i in some]
@@ -242,6 +273,10 @@ class Transitions:
     last: Floats
 
 
+SCALED = 4
+"""Words after which forward and backward sums are brought back to a scale that floats have."""
+
+
 class Lattice:
     """Forward and backward sums over all legal tag sequences: the probability of any span."""
 
@@ -250,38 +285,40 @@ class Lattice:
         wide = scores.astype(np.float64)
         self._local = np.exp(wide - wide.max(1, keepdims=True))
         self._pairs = np.exp(transitions.pairs.astype(np.float64))
-        self._forward = np.zeros((n, size))
-        self._backward = np.zeros((n, size))
+        # forward from the first word and backward from the last in one row, which is half the steps
+        both = np.zeros((2 * size, 2 * size))
+        both[:size, :size], both[size:, size:] = self._pairs, self._pairs.T
+        rows = np.concatenate((self._local, self._local[::-1]), axis=1)
+        first, last = (np.exp(edge.astype(np.float64)) for edge in (transitions.first, transitions.last))
+        rows[0] *= np.concatenate((first, last))
         self._norm = np.ones(n)
-        row = np.exp(transitions.first.astype(np.float64)) * self._local[0]
         for t in range(n):
             if t:
-                row = (row @ self._pairs) * self._local[t]
-            self._norm[t] = row.sum()
-            row = row / self._norm[t]
-            self._forward[t] = row
-        back = np.exp(transitions.last.astype(np.float64))
-        self._whole = float(self._forward[-1] @ back)
-        self._backward[-1] = back
-        for t in range(n - 1, 0, -1):
-            back = (self._pairs @ (self._local[t] * back)) / self._norm[t]
-            self._backward[t - 1] = back
+                rows[t] *= rows[t - 1] @ both
+            if t % SCALED == 0:
+                ahead, back = rows[t, :size], rows[t, size:]
+                self._norm[t] = ahead.sum()
+                ahead /= self._norm[t]
+                back /= back.sum()
+        self._forward = rows[:, :size]
+        self._backward = np.concatenate((rows[::-1, size:][1:] @ self._pairs.T, last[None]))
+        self._whole = (self._forward * self._backward).sum(1)
 
     def span(self, first: int, last: int, label: int) -> float:
         """The probability that words ``first`` to ``last`` are exactly one mention of label number ``label``."""
         b, i, e, s = (1 + 4 * label + k for k in range(4))
         if first == last:
-            return float(self._forward[first, s] * self._backward[first, s] / self._whole)
+            return float(self._forward[first, s] * self._backward[first, s] / self._whole[first])
         value, tag = self._forward[first, b], b
         for t in range(first + 1, last + 1):
             after = e if t == last else i
             value = value * self._pairs[tag, after] * self._local[t, after] / self._norm[t]
             tag = after
-        return float(value * self._backward[last, e] / self._whole)
+        return float(value * self._backward[last, e] / self._whole[last])
 
     def likely(self, labels: int, least: float, longest: int) -> Iterator[tuple[int, int]]:
         """Spans, as (first word, last word), that under some label may be at least this probable."""
-        tags = self._forward * self._backward / self._whole
+        tags = self._forward * self._backward / self._whole[:, None]
         for label in range(labels):
             b, i, e, s = (1 + 4 * label + k for k in range(4))
             yield from ((int(t), int(t)) for t in np.flatnonzero(tags[:, s] >= least))
@@ -388,7 +425,7 @@ class Tagger:
         self.labels: tuple[str, ...] = tuple(config["labels"])
         self.config = config
         self._session = session
-        self._tokenizer = tokenizer
+        self._subwords = Subwords(tokenizer)
         self._limit = int(config["subwords"])
         curve = config["calibration"]
         self._stated, self._true = np.array(curve["stated"], dtype=np.float64), np.array(curve["true"], dtype=np.float64)
@@ -411,7 +448,7 @@ class Tagger:
 
     def encode(self, text: str) -> tuple[list[Word], Floats, Floats]:
         """The words of a text, their tag scores, and the encoder's last state at each (384 values a word)."""
-        words, windows = encode(self._tokenizer, text, self._limit)
+        words, windows = encode(self._subwords, text, self._limit)
         scores, states = [], []
         for w in windows:
             feed = {"ids": w.ids[None], "features": w.features[None], "heads": w.heads, "tails": w.tails, "same": w.same}

@@ -16,7 +16,7 @@ from kgbuild.evaluate.score import judge
 from kgbuild.nlp import figures, pairs, relations
 from kgbuild.nlp.components import named, sentences
 from kgbuild.nlp.relations import Named
-from kgbuild.nlp.tagger import Window, Word, encode, tag_names
+from kgbuild.nlp.tagger import Subwords, Window, Word, encode, tag_names
 from kgbuild.records import PAPER, Span
 from kgbuild.schema import load_schema
 
@@ -83,7 +83,7 @@ class Reader:
     """Makes examples and sheets, with the rules of the pipeline."""
 
     def __init__(self, tokenizer: Any, labels: Sequence[str], fast: bool = False) -> None:
-        self._tokenizer = tokenizer
+        self._subwords = Subwords(tokenizer)
         self._tags = {t: i for i, t in enumerate(tag_names(labels))}
         self.rules = extraction.load("rules")
         self._wordings: relations.Rules = self.rules.get_pipe("kg_relations").rules  # type: ignore[attr-defined]
@@ -111,7 +111,7 @@ class Reader:
 
     def windows(self, record: Record) -> tuple[list[Word], list[tuple[Window, Ints]], int]:
         """The words, the windows with their tags, and how many mentions don't start and end with words."""
-        words, windows = encode(self._tokenizer, record.text)
+        words, windows = encode(self._subwords, record.text)
         tags, lost = np.zeros(len(words), dtype=np.int64), 0
         starts, ends = {w.start: i for i, w in enumerate(words)}, {w.end: i for i, w in enumerate(words)}
         for m in record.entities:
