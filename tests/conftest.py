@@ -1,8 +1,9 @@
-"""Fixtures that several test files share: small graphs, and one real Neo4j server of each version."""
+"""Fixtures that several test files share: small graphs, a real browser, and one real Neo4j server of each version."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from kgbuild import pipeline
 from kgbuild.errors import StoreError
@@ -21,6 +23,7 @@ from kgbuild.tables import GraphTables, Row, write_tables
 
 Rows = dict[str, list[Row]]
 MakeTables = Callable[[Rows, Rows], GraphTables]
+Visit = Callable[..., Page]
 
 # a busy machine must not fail a property; the same examples are tried everywhere
 settings.register_profile("kgbuild", deadline=None, derandomize=True)
@@ -126,6 +129,52 @@ def _graph_rows(papers: int) -> tuple[Rows, Rows]:
         ],
     }
     return nodes, relationships
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, as it is installed on the machine."""
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        reason = "no chromium on the PATH, so no page is opened"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, tmp_path: Path) -> Iterator[Visit]:
+    """Opens a page (text) from a file, offline; in the end it must have asked for nothing and complained of nothing."""
+    asked: list[str] = []
+    complaints: list[str] = []
+    contexts = []
+    file = tmp_path / "page.html"
+
+    def open_page(html: str, fragment: str = "", **options: Any) -> Page:
+        file.write_text(html, encoding="utf-8")
+        context = browser.new_context(**({"viewport": {"width": 1280, "height": 800}, "offline": True} | options))
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("request", lambda r: asked.append(r.url))
+        page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda e: complaints.append(str(e)))
+        page.goto(file.as_uri() + fragment)
+        # in a notebook's cell the page is inside a frame
+        page.wait_for_selector('html[data-ready="1"], iframe')
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert {url.split("#")[0] for url in asked if not url.startswith("data:")} == {file.as_uri()}
+    assert complaints == []
 
 
 @pytest.fixture

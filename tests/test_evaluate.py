@@ -10,10 +10,9 @@ import math
 import os
 import random
 import re
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -24,7 +23,7 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from kgbuild import nlp
 from kgbuild.cli import main
@@ -41,6 +40,7 @@ SHARED = os.environ.get("KGBUILD_SHARED")
 needs_shared = pytest.mark.skipif(not SHARED, reason="KGBUILD_SHARED is not set")
 
 Row = dict[str, Any]
+Visit = Callable[..., Page]
 
 TEXT = "Tiny nets\nWe propose Tiny-Net. Tiny-Net beats BigNet on DigitSet for digit reading, with an accuracy of 91.2%, 3.1 above."
 
@@ -666,46 +666,8 @@ def hostile() -> Report:
     return evaluate([Record(id="<u>", text=text)], [parse(said)])
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if chromium is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI must open the page, and there is no chromium on the PATH")
-        pytest.skip("no chromium on the PATH, so no page is opened")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(browser: Browser, tmp_path: Path) -> Iterator[Callable[[str], Page]]:
-    """Opens a page (text) from a file, offline; in the end it must have asked for nothing and complained of nothing."""
-    asked: list[str] = []
-    complaints: list[str] = []
-    file = tmp_path / "page.html"
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, offline=True)
-
-    def open_page(html: str) -> Page:
-        file.write_text(html, encoding="utf-8")
-        page = context.new_page()
-        page.set_default_timeout(15_000)
-        page.on("request", lambda r: asked.append(r.url))
-        page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda e: complaints.append(str(e)))
-        page.goto(file.as_uri())
-        page.wait_for_selector('html[data-ready="1"]')
-        return page
-
-    yield open_page
-    context.close()
-    assert [url for url in asked if not url.startswith("data:")] == [file.as_uri()]
-    assert complaints == []
-
-
 @pytest.mark.browser
-def test_page_lists_errors_in_context_and_filters_them(visit: Callable[[str], Page]):
+def test_page_lists_errors_in_context_and_filters_them(visit: Visit):
     shown = visit(page(by_hand().judgements, "Errors on hand.jsonl"))
     expect(shown.locator("#counts")).to_have_text("7 of 7 errors")
     assert shown.inner_text("h1") == "Errors on hand.jsonl"
@@ -732,7 +694,7 @@ def test_page_lists_errors_in_context_and_filters_them(visit: Callable[[str], Pa
 
 
 @pytest.mark.browser
-def test_page_shows_the_edge_of_both(visit: Callable[[str], Page]):
+def test_page_shows_the_edge_of_both(visit: Visit):
     shown = visit(page(by_hand().judgements, "x"))
     shown.select_option("#error", "wrong edge")
     assert shown.locator("#rows mark.gold.predicted").all_inner_texts() == ["digit"]
@@ -740,7 +702,7 @@ def test_page_shows_the_edge_of_both(visit: Callable[[str], Page]):
 
 
 @pytest.mark.browser
-def test_page_runs_nothing_that_a_text_holds(visit: Callable[[str], Page]):
+def test_page_runs_nothing_that_a_text_holds(visit: Visit):
     report = hostile()
     shown = visit(page(report.judgements, "</title><script>window.__x=3</script>"))
     expect(shown.locator("#rows tr")).to_have_count(3)
@@ -750,7 +712,7 @@ def test_page_runs_nothing_that_a_text_holds(visit: Callable[[str], Page]):
 
 
 @pytest.mark.browser
-def test_page_of_many_errors_shows_them_by_parts(visit: Callable[[str], Page]):
+def test_page_of_many_errors_shows_them_by_parts(visit: Visit):
     gold = [parse(gold_row() | {"id": f"p{i}"}) for i in range(100)]
     shown = visit(page(evaluate(gold, [parse(predicted_row() | {"id": f"p{i}"}) for i in range(100)]).judgements, "x"))
     expect(shown.locator("#counts")).to_have_text("700 of 700 errors, the first 200 shown")

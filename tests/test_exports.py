@@ -13,7 +13,7 @@ from pathlib import Path
 
 import neo4j
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from kgbuild import stores
 from kgbuild.errors import SchemaError
@@ -161,47 +161,41 @@ def drop(page: Page, file: Path) -> None:
 
 @pytest.mark.browser
 def test_the_real_browser_takes_the_kit(
-    neo4j_server: server.Server, tmp_path: Path, make_tables: MakeTables, graph_rows: GraphRows
+    browser: Browser, neo4j_server: server.Server, tmp_path: Path, make_tables: MakeTables, graph_rows: GraphRows
 ) -> None:
-    executable = shutil.which("chromium") or shutil.which("google-chrome")
-    if executable is None and not os.environ.get("CI"):
-        pytest.skip("no Chromium on this machine")
     export_browser_kit(SCHEMA, library(), tmp_path)
     nodes, relationships = graph_rows(12)
     nodes["Dataset"][0]["name"] = "ImageNet"
     with stores.neo4j(neo4j_server.uri, neo4j_server.username, neo4j_server.password or "", "neo4j") as store:
         store.sync(make_tables(nodes, relationships))
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1600, "height": 1000})
-        page.set_default_timeout(30_000)
-        expect.set_options(timeout=30_000)
-        page.goto(neo4j_server.browser_url)
-        page.fill("[data-testid=username]", neo4j_server.username)
-        page.fill("[data-testid=password]", neo4j_server.password or "")
-        page.click("[data-testid=connect]")
-        expect(page.get_by_text("You are connected as user")).to_be_visible()
-        drop(page, tmp_path / "kgbuild.grass")
-        expect(page.locator("pre", has_text="node.Method")).to_be_visible()
-        drop(page, tmp_path / "kgbuild.zip")
-        page.click("[data-testid=navigationFavorites]")
-        page.click("[data-testid='expandFolder-kgbuild']")
-        favourite = page.locator("[data-testid=savedScriptListItem]")
-        favourite.filter(has_text="parameters:").locator("[data-testid=savedScriptsButton-Run]").click()
-        expect(page.get_by_test_id("frame").filter(has_text=":param dataset")).to_have_count(1)
-        answer = page.get_by_test_id("frame").filter(has_text="// methods-on-dataset").first
-        for _ in range(10):  # Browser says nowhere that it has set the last parameter
-            favourite.filter(has_text="methods-on-dataset:").locator("[data-testid=savedScriptsButton-Run]").click()
-            expect(answer).to_contain_text(re.compile('"M0"|ParameterMissing'))
-            if '"M0"' in answer.inner_text():
-                break
-        expect(answer).to_contain_text('"M0"')
-        page.screenshot(path=os.environ.get("KGBUILD_SCREENSHOT", str(tmp_path)) + "-favourite.png")
-        page.click("[data-testid=navigationFavorites]")
-        page.click(".monaco-editor >> nth=0")
-        page.keyboard.type("MATCH p = (:Paper)-[:MENTIONS]->(:Method)-[:EVALUATED_ON]->() RETURN p")
-        page.keyboard.press("Control+Enter")
-        method = page.locator("svg g.node:has(text:text-is('M0')) circle.b-outline")
-        expect(method).to_have_attribute("fill", SCHEMA.nodes["Method"].colour)
-        page.screenshot(path=os.environ.get("KGBUILD_SCREENSHOT", str(tmp_path)) + "-style.png")
-        browser.close()
+    page = browser.new_page(viewport={"width": 1600, "height": 1000})
+    page.set_default_timeout(30_000)
+    expect.set_options(timeout=30_000)
+    page.goto(neo4j_server.browser_url)
+    page.fill("[data-testid=username]", neo4j_server.username)
+    page.fill("[data-testid=password]", neo4j_server.password or "")
+    page.click("[data-testid=connect]")
+    expect(page.get_by_text("You are connected as user")).to_be_visible()
+    drop(page, tmp_path / "kgbuild.grass")
+    expect(page.locator("pre", has_text="node.Method")).to_be_visible()
+    drop(page, tmp_path / "kgbuild.zip")
+    page.click("[data-testid=navigationFavorites]")
+    page.click("[data-testid='expandFolder-kgbuild']")
+    favourite = page.locator("[data-testid=savedScriptListItem]")
+    favourite.filter(has_text="parameters:").locator("[data-testid=savedScriptsButton-Run]").click()
+    expect(page.get_by_test_id("frame").filter(has_text=":param dataset")).to_have_count(1)
+    answer = page.get_by_test_id("frame").filter(has_text="// methods-on-dataset").first
+    for _ in range(10):  # Browser says nowhere that it has set the last parameter
+        favourite.filter(has_text="methods-on-dataset:").locator("[data-testid=savedScriptsButton-Run]").click()
+        expect(answer).to_contain_text(re.compile('"M0"|ParameterMissing'))
+        if '"M0"' in answer.inner_text():
+            break
+    expect(answer).to_contain_text('"M0"')
+    page.screenshot(path=os.environ.get("KGBUILD_SCREENSHOT", str(tmp_path)) + "-favourite.png")
+    page.click("[data-testid=navigationFavorites]")
+    page.click(".monaco-editor >> nth=0")
+    page.keyboard.type("MATCH p = (:Paper)-[:MENTIONS]->(:Method)-[:EVALUATED_ON]->() RETURN p")
+    page.keyboard.press("Control+Enter")
+    method = page.locator("svg g.node:has(text:text-is('M0')) circle.b-outline")
+    expect(method).to_have_attribute("fill", SCHEMA.nodes["Method"].colour)
+    page.screenshot(path=os.environ.get("KGBUILD_SCREENSHOT", str(tmp_path)) + "-style.png")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import datetime
 import itertools
-import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ import networkx as nx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from kgbuild.errors import KGError, NotFoundError
 from kgbuild.schema import load_schema
@@ -22,6 +20,7 @@ from kgbuild.views import focus, notebook
 from kgbuild.views.focus import box, elements, segments
 from kgbuild.views.network import KGNetwork
 
+Visit = Callable[..., Page]
 READY = 'html[data-ready="1"]'
 HOSTILE = (
     "<img src=x onerror=window.__x=1>",
@@ -249,55 +248,9 @@ def test_network_writes_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 # ---- The page in a browser ------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if chromium is None:
-        reason = "no chromium on the PATH, so no page is opened"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        )
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def visit(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Page]]:
-    """Opens a page (text) from a file, offline; in the end it must have asked for nothing and complained of nothing."""
-    asked: list[str] = []
-    complaints: list[str] = []
-    contexts = []
-
-    def open_page(html: str, fragment: str = "", **options: Any) -> Page:
-        file = tmp_path / "page.html"
-        file.write_text(html, encoding="utf-8")
-        context = browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | options))
-        contexts.append(context)
-        context.set_offline(True)
-        page = context.new_page()
-        page.set_default_timeout(15_000)
-        page.on("request", lambda r: asked.append(r.url))
-        page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda e: complaints.append(str(e)))
-        page.goto(file.as_uri() + fragment)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    page_itself = (tmp_path / "page.html").as_uri()
-    assert {url.split("#")[0] for url in asked if not url.startswith("data:")} == {page_itself}
-    assert complaints == []
-
-
-@pytest.fixture
-def page(visit: Callable[..., Page]) -> Page:
+def page(visit: Visit) -> Page:
     page = visit(focus(*small()))
-    page.wait_for_selector(READY)
     return page
 
 
@@ -417,14 +370,13 @@ def test_filters_change_what_is_shown_and_counted(page: Page) -> None:
 
 
 @pytest.mark.browser
-def test_address_holds_the_state(page: Page, visit: Callable[..., Page]) -> None:
+def test_address_holds_the_state(page: Page, visit: Visit) -> None:
     page.uncheck("#types [value=Paper]")
     page.uncheck("#relations [value=MEASURED_BY]")
     page.get_by_label("Confidence at least").fill("0.65")
     page.mouse.click(*centre(page, "Task"))
     fragment = page.evaluate("location.hash")
     again = visit(focus(*small()), fragment)
-    again.wait_for_selector(READY)
     assert heading(again) == heading(page) == "Question answering"
     assert again.inner_text("#counts") == page.inner_text("#counts") == "5 of 7 entities, 4 of 7 relations shown"
     assert again.evaluate("location.hash") == fragment
@@ -434,9 +386,8 @@ def test_address_holds_the_state(page: Page, visit: Callable[..., Page]) -> None
 @pytest.mark.parametrize(
     "fragment", ["#sel=nobody&conf=x&sup=-4&hide=Nothing&off=&view=?", "#%%%", "#edge=constructor"]
 )
-def test_a_broken_address_is_harmless(visit: Callable[..., Page], fragment: str) -> None:
+def test_a_broken_address_is_harmless(visit: Visit, fragment: str) -> None:
     page = visit(focus(*small()), fragment)
-    page.wait_for_selector(READY)
     assert heading(page) == "BERT"
     expect(page.locator("#counts")).to_have_text("7 of 7 entities, 7 of 7 relations shown")
 
@@ -474,10 +425,9 @@ def test_results_say_that_nobody_verified_them(page: Page) -> None:
 
 
 @pytest.mark.browser
-def test_hostile_text_stays_text(visit: Callable[..., Page]) -> None:
+def test_hostile_text_stays_text(visit: Visit) -> None:
     graph, evidence, entity = hostile()
     page = visit(focus(graph, evidence, entity))
-    page.wait_for_selector(READY)
     assert heading(page) == HOSTILE[0]
     page.get_by_role("button", name="Table").click()
     for button in page.locator("table button[aria-label]").all():
@@ -492,9 +442,8 @@ def test_hostile_text_stays_text(visit: Callable[..., Page]) -> None:
 
 @pytest.mark.browser
 @pytest.mark.parametrize("make", [small, hostile])
-def test_phone_needs_no_sideways_scroll(visit: Callable[..., Page], make: Callable[[], Any]) -> None:
+def test_phone_needs_no_sideways_scroll(visit: Visit, make: Callable[[], Any]) -> None:
     page = visit(focus(*make()), viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    page.wait_for_selector(READY)
     for button in page.locator("#panel [aria-expanded]").all():
         button.click()
     page.locator("#filters summary").click()
@@ -503,9 +452,8 @@ def test_phone_needs_no_sideways_scroll(visit: Callable[..., Page], make: Callab
 
 
 @pytest.mark.browser
-def test_dark_and_light_pages_differ(visit: Callable[..., Page]) -> None:
+def test_dark_and_light_pages_differ(visit: Visit) -> None:
     page = visit(focus(*small()), color_scheme="dark", reduced_motion="reduce")
-    page.wait_for_selector(READY)
     background = "getComputedStyle(document.body).backgroundColor"
     dark = page.evaluate(background)
     centre(page, "Method")
@@ -515,7 +463,7 @@ def test_dark_and_light_pages_differ(visit: Callable[..., Page]) -> None:
 
 
 @pytest.mark.browser
-def test_page_works_inside_a_notebook_cell(visit: Callable[..., Page]) -> None:
+def test_page_works_inside_a_notebook_cell(visit: Visit) -> None:
     page = visit(notebook(focus(*small())))
     frame = page.frame_locator("iframe")
     expect(frame.locator(READY)).to_be_attached()
