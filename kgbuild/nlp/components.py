@@ -277,6 +277,8 @@ def make_polarity(nlp: Language, name: str) -> RowComponent[relations.Rules]:
 
 
 def _apply_polarity(doc: Doc, compiled: relations.Rules) -> None:
+    if not doc._.kg_results:
+        return
     spans = sentence_spans(doc)
     parts = dict(zip(spans, relations.sentences(text_of(doc), spans, named(doc)), strict=True))
     doc._.kg_results = [r | {"polarity": compiled.polarity(parts[r["sentence"]], r["start"], r["end"])} for r in doc._.kg_results]

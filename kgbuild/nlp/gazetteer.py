@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from kgbuild.nlp.rows import Row
-from kgbuild.nlp.text import Word, fold, fold_word, join, singular
+from kgbuild.nlp.text import Word, fold, fold_word, singular
 
 FIELDS: dict[str, type] = {
     "id": str,
@@ -59,23 +59,23 @@ class Lexicon:
     def find(self, text: str, text_words: Sequence[Word]) -> Iterator[Hit]:
         """Every place where the text writes a name, overlapping ones included, by start and then length."""
         folded = [fold_word(w.text) for w in text_words]
+        last = [fold_word(singular(w.text)) for w in text_words]
+        ends = [plus.end() if (plus := _PLUS.match(text, w.end)) else w.end for w in text_words]
         lower = text.casefold()
         for i, first in enumerate(text_words):
-            joined, previous = "", first
+            before = ""
             for j in range(i, min(i + _MAX_WORDS, len(text_words))):
                 word = text_words[j]
-                if j > i and not _GAP.fullmatch(text, previous.end, word.start):
+                if before and not _GAP.fullmatch(text, text_words[j - 1].end, word.start):
                     break
-                last = fold_word(singular(word.text))
-                key = join([joined, last]) if joined else last
-                plus = _PLUS.match(text, word.end)
-                end = plus.end() if plus else word.end
-                for name, row in self.names.get(key + text[word.end : end], ()):
-                    if _written_so(text[first.start : end], name, row) and _in_context(lower, row):
-                        yield Hit(first.start, end, row)
+                # digits of two words do not run together, as in ``join``
+                before += "." if before[-1:].isdigit() and folded[j][0].isdigit() else ""
+                for name, row in self.names.get(before + last[j] + text[word.end : ends[j]], ()):
+                    if _written_so(text[first.start : ends[j]], name, row) and _in_context(lower, row):
+                        yield Hit(first.start, ends[j], row)
                         break
-                joined, previous = join([joined, folded[j]]) if joined else folded[j], word
-                if joined not in self._beginnings:
+                before += folded[j]
+                if before not in self._beginnings:
                     break
 
 

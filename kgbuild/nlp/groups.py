@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import lru_cache
 
 from kgbuild.nlp.abbreviations import begun, is_long, letters, stands_for
 from kgbuild.nlp.mentions import Candidate
-from kgbuild.nlp.text import fold, fold_word, join, plain, singular
+from kgbuild.nlp.text import CACHED, fold, fold_word, join, plain, singular
 from kgbuild.records import Span
 
 Pair = tuple[Span, Span]
@@ -148,7 +149,8 @@ def _expansion(text: str, pairs: Iterable[Pair]) -> Callable[[str], str]:
     return write_out
 
 
-def _keys(name: str) -> list[str]:
+@lru_cache(CACHED)
+def _keys(name: str) -> tuple[str, ...]:
     """The keys of which names of one thing share one: the words in order; and their stems in any order.
 
     >>> set(_keys("automatic detection of small birds")) & set(_keys("Small-bird detecting"))
@@ -162,10 +164,10 @@ def _keys(name: str) -> list[str]:
     ]
     spelled = join([_fold(part) for part in _WORD.findall(name)]) or name.casefold()
     if _DIRECTED.search(name):
-        return [spelled + plus]
+        return (spelled + plus,)
     heavy = [[part for part in word if part not in _LIGHT] for word in words]
     stems = [_ENDING.sub("", join(word)) for word in (heavy if sum(map(len, heavy)) > 1 else words) if word]
-    return [spelled + plus, " ".join(sorted(stems)) + plus] if sum(map(len, words)) > 1 else [spelled + plus]
+    return (spelled + plus, *([" ".join(sorted(stems)) + plus] if sum(map(len, words)) > 1 else ()))
 
 
 def _fold(word: str) -> str:
