@@ -1,12 +1,14 @@
 """How fast graphs get into Neo4j: kgbuild, its import files, and what others offer. All against one server, in one run.
 
-    python -m venv peers && peers/bin/pip install -e . neo4j-graphrag langchain-neo4j
+    python -m venv peers && peers/bin/pip install -e . neo4j-graphrag langchain-neo4j neo4j-rust-ext
     peers/bin/python benchmarks/push.py [--workspace WS] [--relationships 1000000] [--plugins DIR]
 
 DIR holds the jars apoc-core and apoc-common (org.neo4j.procedure, the version of the server's line), without which
-Neo4jWriter and add_graph_documents do not run; they are then left out. Each writer starts from an empty database with
-unique ids. Slow writers get the first ``--peer-papers`` papers of the graph with all that hangs on them; rates are
-comparable, in nodes and relationships per second.
+Neo4jWriter and add_graph_documents do not run; they are then left out. Every writer starts from an empty database, on a
+server that has served all of them before: Java compiles as it runs, and a cold server is several times slower. Slow
+writers get the first ``--peer-papers`` papers of the graph with all that hangs on them, and push gets these too. CPU
+seconds are those of server and client together; on a machine that does other work besides they tell more than the clock.
+Linux only.
 """
 
 from __future__ import annotations
@@ -14,13 +16,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import random
 import shutil
 import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -37,8 +41,20 @@ from kgbuild.workspace import Workspace
 
 SCHEMA = load_schema()
 BATCH = 5_000
-ROW_BY_ROW = 2_000
+ROW_BY_ROW = 500
 """Items that the row-by-row writer gets."""
+
+
+Write = Callable[[server.Server, GraphTables], Any]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What some work took."""
+
+    seconds: float
+    cpu: float
+    """Seconds of server, client and programs that the client started."""
 
 
 @dataclass
@@ -47,22 +63,42 @@ class Bench:
 
     home: Path
     plugins: Path | None
-    ports: dict[str, int] = field(default_factory=dict)
+    ports: dict[str, int]
 
-    def fresh(self) -> server.Server:
-        """The server, restarted with an empty database and warmed up."""
-        server.stop(self.home)
-        for kind in ("databases", "transactions"):
-            shutil.rmtree(self.home / "data" / kind / "neo4j", ignore_errors=True)
+    @property
+    def running(self) -> server.Server:
+        """The server, started if it does not run."""
+        if found := server.status(self.home):
+            return found
         (self.home / "plugins").mkdir(parents=True, exist_ok=True)
         for jar in self.plugins.glob("*.jar") if self.plugins else ():
             shutil.copy(jar, self.home / "plugins")
-        running = server.start(self.home, **self.ports)
-        with driver(running) as connection:
-            for _ in range(10):
-                connection.execute_query("UNWIND $ids AS id CREATE (n:Warm {id: id})", ids=list(range(BATCH)), database_="neo4j")
-                connection.execute_query("MATCH (n:Warm) DELETE n", database_="neo4j")
-        return running
+        return server.start(self.home, **self.ports)
+
+    def emptied(self) -> server.Server:
+        """The server, without nodes, constraints and indexes."""
+        with driver(self.running) as connection, connection.session(database="neo4j") as session:
+            for kind, keep in (("CONSTRAINT", ""), ("INDEX", "WHERE type <> 'LOOKUP'")):
+                for row in session.run(f"SHOW {kind} YIELD * {keep}").data():
+                    session.run(f"DROP {kind} `{row['name']}`").consume()
+            for pattern in ("()-[x]->()", "(x)"):
+                session.run(f"MATCH {pattern} CALL (x) {{ DELETE x }} IN TRANSACTIONS OF 10000 ROWS").consume()
+        return self.running
+
+    def timed(self, work: Callable[[], Any]) -> tuple[Cost, Any]:
+        """What the work took, and what it gave."""
+        start, spent = time.perf_counter(), self._cpu()
+        result = work()
+        return Cost(time.perf_counter() - start, self._cpu() - spent), result
+
+    def _cpu(self) -> float:
+        times = os.times()
+        ours = times.user + times.system + times.children_user + times.children_system
+        found = server.status(self.home)
+        if found is None:
+            return ours
+        fields = Path(f"/proc/{found.pid}/stat").read_text().rpartition(")")[2].split()
+        return ours + (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def driver(running: server.Server) -> neo4j.Driver:
@@ -218,10 +254,13 @@ def graphrag(running: server.Server, tables: GraphTables) -> None:
 
 
 def langchain(running: server.Server, tables: GraphTables) -> None:
-    """add_graph_documents of langchain-neo4j, a document for every 1,000 items."""
+    """add_graph_documents of langchain-neo4j, a document for every 1,000 items; without unique ids it never ends."""
     from langchain_neo4j import Neo4jGraph
     from langchain_neo4j.graphs.graph_document import GraphDocument, Node, Relationship
 
+    with driver(running) as connection:
+        for statement in ddl.constraints(SCHEMA).values():
+            connection.execute_query(statement, database_="neo4j")
     graph = Neo4jGraph(running.uri, running.username, running.password, database="neo4j", refresh_schema=False)
     for kind, name, head, tail, batch in rows(tables):
         for start in range(0, len(batch), 1_000):
@@ -242,56 +281,59 @@ def push(running: server.Server, tables: GraphTables) -> stores.Synced:
         return store.sync(tables)
 
 
-def timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    start = time.perf_counter()
-    result = work()
-    return time.perf_counter() - start, result
-
-
 def measure(bench: Bench, title: str, tables: GraphTables, scratch: Path, peer_papers: int) -> None:
     """Time all writers on one graph and print the table."""
     items = size(tables)
-    later, few = changed(tables, scratch / "changed"), part(tables, scratch / "part", peer_papers)
-    print(f"\n## {title}: {items:,} nodes and relationships (peers: {size(few):,})\n")
-    print("| writer | items | seconds | items/s |\n|---|---:|---:|---:|", flush=True)
+    later, few, little = changed(tables, scratch / "changed"), part(tables, scratch / "few", peer_papers), part(tables, scratch / "little", 200)
+    print(f"\n## {title}: {items:,} nodes and relationships\n")
+    print("| writer | items | seconds | items/s | CPU seconds |\n|---|---:|---:|---:|---:|", flush=True)
+    peers: list[Write] = [graphrag, langchain] if bench.plugins else []
+    writers: list[Write] = [bare, partial(bare, verb="MERGE"), *peers, push]
+    for _ in range(2):
+        for work in writers:
+            work(bench.emptied(), little)
+        push(bench.running, changed(little, Path(tempfile.mkdtemp(dir=scratch)) / "changed"))
 
-    def show(name: str, n: int, seconds: float) -> float:
-        print(f"| {name} | {n:,} | {seconds:.2f} | {n / seconds:,.0f} |", flush=True)
-        return n / seconds
+    def show(name: str, n: int, cost: Cost) -> Cost:
+        print(f"| {name} | {n:,} | {cost.seconds:.2f} | {n / cost.seconds:,.0f} | {cost.cpu:.2f} |", flush=True)
+        return Cost(cost.seconds / n, cost.cpu / n)
 
-    running = bench.fresh()
-    create = show("UNWIND and CREATE, nothing else", items, timed(lambda: bare(running, tables))[0])
-    running = bench.fresh()
-    first, _ = timed(lambda: push(running, tables))
-    rate = show("kgbuild push, first", items, first)
-    second, synced = timed(lambda: push(running, tables))
+    def write(name: str, work: Write, graph: GraphTables, n: int | None = None) -> Cost:
+        running = bench.emptied()
+        return show(name, n or size(graph), bench.timed(lambda: work(running, graph))[0])
+
+    create = write("UNWIND and CREATE, nothing else", bare, tables)
+    running = bench.emptied()
+    first, _ = bench.timed(lambda: push(running, tables))
+    every = show("kgbuild push, first", items, first)
+    second, synced = bench.timed(lambda: push(running, tables))
     show(f"kgbuild push, second (counters {synced.counters})", items, second)
-    third, synced = timed(lambda: push(running, later))
+    third, synced = bench.timed(lambda: push(running, later))
     show(f"kgbuild push, 1 % of the papers changed ({synced.updated:,} rows)", items, third)
+    whole = size(few) == items
+    again = every if whole else write("kgbuild push, the peers' part", push, few)
+    merge = write("UNWIND and MERGE, nothing else", partial(bare, verb="MERGE"), few)
+    write("row by row MERGE", row_by_row, few, ROW_BY_ROW)
+    ratios = {
+        "UNWIND and CREATE / push (at least 0.8)": (create, every),
+        "UNWIND and MERGE / push": (merge, again),
+        "first push / push after 1 % changed (at least 20)": (first, third),
+    }
+    if peers:
+        writer = write("neo4j-graphrag Neo4jWriter", graphrag, few)
+        documents = write("langchain-neo4j add_graph_documents", langchain, few)
+        ratios["Neo4jWriter / push (at least 4)"] = writer, again
+        ratios["add_graph_documents / push"] = documents, again
     server.stop(bench.home)
-    export, arguments = timed(lambda: export_neo4j_admin(tables, scratch / "files"))
-    load, _ = timed(lambda: server.admin(bench.home, "database", "import", "full", "neo4j", "--overwrite-destination=true", *arguments))
+    export, arguments = bench.timed(lambda: export_neo4j_admin(tables, scratch / "files"))
+    load, _ = bench.timed(lambda: server.admin(bench.home, "database", "import", "full", "neo4j", "--overwrite-destination=true", *arguments))
     show("import files, writing them", items, export)
     imported = show("import files, neo4j-admin", items, load)
-    running = bench.fresh()
-    again = show("kgbuild push, the peers' graph", size(few), timed(lambda: push(running, few))[0])
-    running = bench.fresh()
-    merge = show("UNWIND and MERGE, nothing else", size(few), timed(lambda: bare(running, few, "MERGE"))[0])
-    running = bench.fresh()
-    show("row by row MERGE", ROW_BY_ROW, timed(lambda: row_by_row(running, few))[0])
-    rates = {"kgbuild push / UNWIND and CREATE (at least 0.8)": rate / create, "UNWIND and MERGE / UNWIND and CREATE": merge / create}
-    rates["first push / push after 1 % changed, in time (at least 20)"] = first / third
-    if bench.plugins:
-        running = bench.fresh()
-        peer = show("neo4j-graphrag Neo4jWriter", size(few), timed(lambda: graphrag(running, few))[0])
-        running = bench.fresh()
-        show("langchain-neo4j add_graph_documents", size(few), timed(lambda: langchain(running, few))[0])
-        rates["kgbuild push / Neo4jWriter, the same graph (at least 4)"] = again / peer
-        rates["neo4j-admin / Neo4jWriter (at least 25)"] = imported / peer
-        rates["writing files and neo4j-admin / Neo4jWriter"] = items / (export + load) / peer
-    print("\n| ratio | |\n|---|---:|")
-    for name, value in rates.items():
-        print(f"| {name} | {value:.2f} |")
+    if peers:
+        ratios["Neo4jWriter / neo4j-admin (at least 25)"] = writer, imported
+    print("\n| cost of one item of … to that of … | time | CPU |\n|---|---:|---:|")
+    for name, (theirs, ours) in ratios.items():
+        print(f"| {name} | {theirs.seconds / ours.seconds:.2f} | {theirs.cpu / ours.cpu:.2f} |", flush=True)
 
 
 def free_port() -> int:

@@ -102,6 +102,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sync, "BLOCK", 7)
     monkeypatch.setattr(sync, "PAGE", 3)
     monkeypatch.setattr(sync, "BATCH", 2)
+    monkeypatch.setattr(sync, "FEW", 5)
     monkeypatch.setattr(bolt, "_LISTED", 4)
     monkeypatch.setattr(bolt, "_PART", 2)
 

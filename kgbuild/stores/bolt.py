@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from operator import attrgetter
 from types import TracebackType
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -28,6 +29,9 @@ _LISTED = 500
 
 _PART = 20_000
 """Rows of a larger range that are listed at a time."""
+
+_LISTS = f"collect(x.`id`) AS ids, collect(coalesce(x.`{HASH}`, -1)) AS hashes"
+"""What is listed of rows: lists, since a record for each takes far longer to read; null is none in a list."""
 
 _INDEX_SECONDS = 600
 
@@ -102,16 +106,33 @@ class Neo4jStore:
         """Part of the sync engine: a statement in a transaction of its own."""
         return self._execute(statement, parameters, neo4j.RoutingControl.WRITE)
 
-    def totals(self, names: Sequence[tuple[Kind, str]]) -> dict[tuple[Kind, str], Total]:
-        """Part of the sync engine: one statement that reads each node and relationship of ours once."""
-        counted = "count(*) AS rows, count(x.`{0}`) AS hashed, sum(x.`{0}` / {1}) AS high, sum(x.`{0}` % {1}) AS low".format(HASH, 2**LOW_BITS)
-        each = (f"MATCH {_pattern(kind, name)} RETURN {i} AS i, {counted}" for i, (kind, name) in enumerate(names))
-        rows = self.read(" UNION ALL ".join(each), {})
-        return {names[row["i"]]: Total(row["rows"], (row["hashed"], row["high"], row["low"])) for row in rows}
+    def seek(self, variable: str, name: str) -> str:
+        """Part of the sync engine: without it the planner may scan all for every row, while the server has no statistics yet."""
+        return f" USING INDEX SEEK {variable}:{quote(name)}(`id`)"
 
-    def hashes(self, kind: Kind, name: str, pages: Sequence[Page]) -> Iterator[tuple[Page, dict[str, int | None]]]:
+    def totals(self, names: Sequence[tuple[Kind, str]]) -> dict[tuple[Kind, str], Total]:
+        """Part of the sync engine: reads the hash of each node and relationship of ours, in a statement for all of a kind."""
+        found = dict.fromkeys(names, Total(0, (0, 0, 0)))
+        labels, types = ("|".join(quote(name) for kind, name in names if kind == k) for k in ("node", "relationship"))
+        counted = f"count(*) AS rows, count(hash) AS hashed, sum(hash / {2**LOW_BITS}) AS high, sum(hash % {2**LOW_BITS}) AS low"
+        nodes = f"MATCH (x:{labels}) WITH labels(x) AS names, x.`{HASH}` AS hash RETURN names, {counted}"
+        relationships = f"MATCH ()-[x:{types}]->() WITH type(x) AS name, x.`{HASH}` AS hash RETURN [name] AS names, {counted}"
+        kinds: tuple[tuple[Kind, str], ...] = (("node", nodes), ("relationship", relationships))
+        for kind, statement in kinds:
+            for row in self.read(statement, {}):
+                # users may have added labels to what is ours
+                for key in {(kind, name) for name in row["names"]} & found.keys():
+                    rows, hashes = found[key]
+                    found[key] = Total(rows + row["rows"], (hashes[0] + row["hashed"], hashes[1] + row["high"], hashes[2] + row["low"]))
+        return found
+
+    def hashes(self, kind: Kind, name: str, pages: Sequence[Page], few: bool) -> Iterator[tuple[Page, dict[str, int | None]]]:
         """Part of the sync engine: the server compares pages by number of rows and sum of hashes, and lists those that differ."""
-        pattern = _pattern(kind, name)
+        pattern = _pattern(kind, name) + self.seek("x", name)
+        if few:
+            ids, hashes = ([x for page in pages for x in values(page)] for values in (attrgetter("ids"), attrgetter("hashes")))
+            yield from self._parts(pattern, Page(pages[0].after, pages[-1].upto, ids, hashes))
+            return
         each, within = "UNWIND range(0, size($after) - 1) AS i", "x.`id` > $after[i] AND x.`id` <= $upto[i]"
         # OPTIONAL, since a page of which nothing is stored differs too
         sums = f"OPTIONAL MATCH {pattern} WHERE {within} WITH i, count(x) AS rows, sum(x.`{HASH}`) AS total"
@@ -126,22 +147,19 @@ class Neo4jStore:
             else:
                 yield from self._parts(pattern, pages[i])
         if listed:
-            lists = f"{each} MATCH {pattern} WHERE {within} RETURN i, collect(x.`id`) AS ids, collect(coalesce(x.`{HASH}`, -1)) AS hashes"
+            lists = f"{each} MATCH {pattern} WHERE {within} RETURN i, {_LISTS}"
             for row in self.read(lists, _ranges(listed)):
-                hashes = (None if value == -1 else value for value in row["hashes"])
-                yield listed[row["i"]], dict(zip(row["ids"], hashes, strict=True))
+                yield listed[row["i"]], _by_id(row)
 
     def _parts(self, pattern: str, page: Page) -> Iterator[tuple[Page, dict[str, int | None]]]:
         """A page whose range holds far more than the page, a part at a time."""
-        statement = (
-            f"MATCH {pattern} WHERE x.`id` > $after AND x.`id` <= $upto "
-            f"RETURN x.`id` AS id, x.`{HASH}` AS hash ORDER BY x.`id` LIMIT $limit"
-        )
+        within = "x.`id` > $after AND x.`id` <= $upto"
+        statement = f"MATCH {pattern} WHERE {within} WITH x ORDER BY x.`id` LIMIT $limit RETURN {_LISTS}"
         after = page.after
         while True:
-            rows = self.read(statement, {"after": after, "upto": page.upto, "limit": _PART})
-            upto = page.upto if len(rows) < _PART else rows[-1]["id"]
-            yield page.part(after, upto), {row["id"]: row["hash"] for row in rows}
+            stored = _by_id(self.read(statement, {"after": after, "upto": page.upto, "limit": _PART})[0])
+            upto = page.upto if len(stored) < _PART else max(stored)
+            yield page.part(after, upto), stored
             if upto == page.upto:
                 return
             after = upto
@@ -225,11 +243,22 @@ class Neo4jStore:
             return f"{self.address} saw too many wrong passwords and takes none for some seconds; wait, then try again"
         if code == "Neo.ClientError.Security.Forbidden":
             return f"user {self._username!r} lacks a right that this needs: {error.message}"
+        if code.startswith("Neo.DatabaseError.Transaction.") or code == "Neo.TransientError.General.DatabaseUnavailable":
+            # the server names the reason in its own log alone
+            return (
+                f"{self.address} has stopped its database {self.database!r}, most often because its disk is full; make room "
+                "there, restart the server (its logs/debug.log says more), and push again"
+            )
         return f"{self.address} refuses the statement: {error.message} [{code}]"
 
 
 def _pattern(kind: Kind, name: str) -> str:
     return f"(x:{quote(name)})" if kind == "node" else f"()-[x:{quote(name)}]->()"
+
+
+def _by_id(row: Row) -> dict[str, int | None]:
+    """What a row of _LISTS says."""
+    return {i: None if value == -1 else value for i, value in zip(row["ids"], row["hashes"], strict=True)}
 
 
 def _ranges(pages: Sequence[Page]) -> Row:

@@ -121,10 +121,13 @@ class _Engine:
         self._ids: list[str] = []
         self._hashes: list[int | None] = []
 
+    def seek(self, variable: str, name: str) -> str:
+        return ""
+
     def totals(self, names: Sequence[tuple[Kind, str]]) -> dict[tuple[Kind, str], Total]:
         return {}
 
-    def hashes(self, kind: Kind, name: str, pages: Sequence[Page]) -> Iterator[tuple[Page, dict[str, int | None]]]:
+    def hashes(self, kind: Kind, name: str, pages: Sequence[Page], few: bool) -> Iterator[tuple[Page, dict[str, int | None]]]:
         if self._listed != (kind, name) or not pages[0].after:
             self._list(kind, name)
         for page in pages:

@@ -67,7 +67,6 @@ dbms.usage_report.enabled=false
 client.allow_telemetry=false
 db.tx_log.rotation.retention_policy=100M size
 db.tx_log.rotation.size=32m
-db.tx_log.preallocate=false
 """
 
 _POM = """\
@@ -299,7 +298,7 @@ def _wait(server: Server) -> None:
                 shown = log.read_text(encoding="utf-8", errors="replace").strip()[-1000:]
                 raise StoreError(f"the server in {server.directory} did not start; the end of {log}: {shown}") from e
             if time.monotonic() > deadline:
-                raise StoreError(f"the server in {server.directory} does not answer after {_START_SECONDS} s; see {log}") from e
+                raise StoreError(f"the server in {server.directory} does not answer after {_START_SECONDS} s: {e}") from e
         time.sleep(0.2)
 
 

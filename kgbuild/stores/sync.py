@@ -30,6 +30,9 @@ BLOCK = 20_000
 PAGE = 50
 """Rows that a store compares by one sum; few, since one changed row makes it list the page."""
 
+FEW = 4_000
+"""Rows that a store lists faster than it plans how to compare them."""
+
 BATCH = 5_000
 """Rows written by one statement."""
 
@@ -40,7 +43,6 @@ _ATTEMPTS = 3
 
 Kind = Literal["node", "relationship"]
 Progress = Callable[[str, int], None]
-_Values = tuple[Any, ...]
 
 
 class ConflictError(StoreError):
@@ -93,13 +95,17 @@ class Engine(Protocol):
     workers: int
     """How many threads may call the engine at once."""
 
+    def seek(self, variable: str, name: str) -> str:
+        """The hint after a pattern that what it matches of a label or type is to be found by its id; empty where none is needed."""
+
     def totals(self, names: Sequence[tuple[Kind, str]]) -> dict[tuple[Kind, str], Total]:
         """What is stored of these labels and types; may leave out what is not known at once."""
 
-    def hashes(self, kind: Kind, name: str, pages: Sequence[Page]) -> Iterator[tuple[Page, dict[str, int | None]]]:
+    def hashes(self, kind: Kind, name: str, pages: Sequence[Page], few: bool) -> Iterator[tuple[Page, dict[str, int | None]]]:
         """Pages with the hashes that are stored in their range, by id.
 
-        Pages that are known to be equal may be left out; a page whose range holds far more rows comes in parts.
+        Pages that are known to be equal may be left out; a page whose range holds far more rows comes in parts, and where
+        few rows are stored altogether, neighbouring pages may come as one.
         """
 
     def read(self, statement: str, parameters: Row) -> list[Row]:
@@ -163,7 +169,7 @@ class _Run:
 
 @dataclass(slots=True)
 class _Difference:
-    """What one block of a table asks for; the frames have the columns of the table, hashes as numbers."""
+    """What one block of a table asks for."""
 
     new: pl.DataFrame
     changed: pl.DataFrame
@@ -205,16 +211,17 @@ class _Table:
     def sync_nodes(self) -> None:
         """Create and update the nodes of the label."""
         label = quote(self.name)
+        match = f"MATCH (n:{label} {{`id`: row[0]}}){self._seek('n')}"
 
         def write(difference: _Difference) -> None:
             self.gone = self.gone or bool(difference.gone)
             properties = difference.new.columns
-            for rows in _batches(difference.new):
-                self._write(f"UNWIND $rows AS row CREATE (n:{label} {{`id`: row[0]}}) SET n += {_map(properties)}", rows=rows)
-                self.created += len(rows)
-            for rows in _batches(difference.changed):
-                self._write(f"UNWIND $rows AS row MATCH (n:{label} {{`id`: row[0]}}) SET n += {_map(properties)}", rows=rows)
-                self.updated += len(rows)
+            for part in difference.new.iter_slices(BATCH):
+                self._write(f"UNWIND $rows AS row CREATE (n:{label} {{`id`: row[0]}}) SET n += {_map(properties)}", rows=part.rows())
+                self.created += part.height
+            for part in difference.changed.iter_slices(BATCH):
+                self._write(f"UNWIND $rows AS row {match} SET n += {_map(properties)}", rows=part.rows())
+                self.updated += part.height
 
         self._each_block(write)
 
@@ -225,30 +232,19 @@ class _Table:
             for ids in _batched(difference.gone):
                 self._delete_relationships(ids)
                 self.deleted += len(ids)
-            for head, tail, frame in _by_ends(difference.changed):
-                (*properties, _, _) = frame.columns
-                h, t = _ends(head, tail, properties)
-                match = f"MATCH {h}-[r:{quote(self.name)} {{`id`: row[0]}}]->{t}"
-                for rows in _batches(frame):
-                    same = self._write(f"UNWIND $rows AS row {match} SET r += {_map(properties)} RETURN r.`id` AS id", rows=rows)
-                    found = {row["id"] for row in same}
-                    moved = [] if self.run.dry_run else [row for row in rows if row[0] not in found]
-                    if moved:
-                        self._delete_relationships([row[0] for row in moved])
-                        self._create_relationships(head, tail, properties, moved)
-                    self.updated += len(rows)
-            for head, tail, frame in _by_ends(difference.new):
-                (*properties, _, _) = frame.columns
-                for rows in _batches(frame):
-                    self._create_relationships(head, tail, properties, rows)
-                    self.created += len(rows)
+            for part in difference.changed.iter_slices(BATCH):
+                self._update_relationships(part)
+                self.updated += part.height
+            for head, tail, rows in _by_ends(difference.new):
+                self._create_relationships(head, tail, rows)
+                self.created += rows.height
 
         self._each_block(write)
 
     def delete_nodes(self) -> None:
         """Delete the nodes of the label that are gone from the table, but for those that users' relationships hold."""
         schema = self.run.tables.schema
-        n = f"UNWIND $ids AS id MATCH (n:{quote(self.name)} {{`id`: id}})"
+        n = f"UNWIND $ids AS id MATCH (n:{quote(self.name)} {{`id`: id}}){self._seek('n')}"
         held = (
             f"{n} WHERE any(l IN labels(n) WHERE l IN $labels) "
             f"OR EXISTS {{ MATCH (n)-[r]-() WHERE r.`{HASH}` IS NULL OR NOT type(r) IN $types }} RETURN id"
@@ -267,15 +263,36 @@ class _Table:
         self._each_block(write)
 
     def _delete_relationships(self, ids: list[str]) -> None:
-        self._write(f"UNWIND $ids AS id MATCH ()-[r:{quote(self.name)} {{`id`: id}}]->() DELETE r", ids=ids)
+        match = f"MATCH ()-[r:{quote(self.name)} {{`id`: id}}]->(){self._seek('r')}"
+        self._write(f"UNWIND $ids AS id {match} DELETE r", ids=ids)
 
-    def _create_relationships(self, head: str, tail: str, properties: list[str], rows: list[_Values]) -> None:
-        h, t = _ends(head, tail, properties)
+    def _update_relationships(self, rows: pl.DataFrame) -> None:
+        """Set what has changed; a relationship that has other ends by now is made anew."""
+        (*properties, _, _, _, _) = rows.columns
+        head, tail, head_label, tail_label = (f"row[{len(properties) + i}]" for i in range(len(ENDS)))
+        where = f"h.`id` = {head} AND t.`id` = {tail} AND {head_label} IN labels(h) AND {tail_label} IN labels(t)"
+        match = f"MATCH (h)-[r:{quote(self.name)} {{`id`: row[0]}}]->(t){self._seek('r')} WHERE {where}"
+        same = self._write(f"UNWIND $rows AS row {match} SET r += {_map(properties)} RETURN r.`id` AS id", rows=rows.rows())
+        moved = rows.filter(~pl.col("id").is_in([row["id"] for row in same]))
+        if moved.height and not self.run.dry_run:
+            self._delete_relationships(moved["id"].to_list())
+            for head, tail, part in _by_ends(moved):
+                self._create_relationships(head, tail, part)
+
+    def _create_relationships(self, head: str, tail: str, rows: pl.DataFrame) -> None:
+        (*properties, _, _) = rows.columns
+        ends = " ".join(
+            f"MATCH ({end}:{quote(label)} {{`id`: row[{len(properties) + i}]}}){self.run.engine.seek(end, label)}"
+            for i, (end, label) in enumerate((("h", head), ("t", tail)))
+        )
         create = f"CREATE (h)-[r:{quote(self.name)} {{`id`: row[0]}}]->(t) SET r += {_map(properties)}"
-        made = self._write(f"UNWIND $rows AS row MATCH {h} MATCH {t} {create} RETURN count(r) AS made", rows=rows)
-        if not self.run.dry_run and made[0]["made"] != len(rows):
-            lost = len(rows) - made[0]["made"]
+        made = self._write(f"UNWIND $rows AS row {ends} {create} RETURN count(r) AS made", rows=rows.rows())
+        if not self.run.dry_run and made[0]["made"] != rows.height:
+            lost = rows.height - made[0]["made"]
             raise ConflictError(f"{lost} ends of {self.name} relationships were removed while they were written")
+
+    def _seek(self, variable: str) -> str:
+        return self.run.engine.seek(variable, self.name)
 
     def _write(self, statement: str, **parameters: Any) -> list[Row]:
         self._go_on()
@@ -316,7 +333,8 @@ class _Table:
         new: list[str] = []
         changed: list[str] = []
         gone: list[str] = []
-        for page, stored in self.run.engine.hashes(self.kind, self.name, pages):
+        few = self.stored is not None and self.stored.rows <= FEW
+        for page, stored in self.run.engine.hashes(self.kind, self.name, pages, few):
             hashes = dict(zip(page.ids, page.hashes, strict=True))
             new += hashes.keys() - stored.keys()
             changed += (i for i, value in hashes.items() if i in stored and stored[i] != value)
@@ -358,8 +376,9 @@ def _rows(block: pl.LazyFrame, ids: list[str]) -> pl.DataFrame:
 
 
 def _numbered(rows: pl.LazyFrame) -> pl.DataFrame:
-    """The rows, with hashes as numbers."""
-    return rows.with_columns(NUMBER).collect()
+    """The rows, with hashes as numbers; the ends of relationships are the last columns."""
+    frame = rows.with_columns(NUMBER).collect()
+    return frame.select(pl.exclude(*ENDS), *(pl.col(end) for end in ENDS if end in frame.columns))
 
 
 def _map(properties: list[str]) -> str:
@@ -367,21 +386,15 @@ def _map(properties: list[str]) -> str:
     return "{" + ", ".join(f"{quote(name)}: row[{i}]" for i, name in enumerate(properties) if i) + "}"
 
 
-def _ends(head: str, tail: str, properties: list[str]) -> tuple[str, str]:
-    """The patterns of the ends of a row that has their ids after its properties."""
-    i = len(properties)
-    return f"(h:{head} {{`id`: row[{i}]}})", f"(t:{tail} {{`id`: row[{i + 1}]}})"
+def _by_ends(rows: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFrame]]:
+    """Batches of relationships that share the labels of head and tail, in order of the ends' ids.
 
-
-def _by_ends(frame: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFrame]]:
-    """Relationships that share the (quoted) labels of head and tail, in order of the ends' ids, which are the last columns."""
-    ordered = frame.sort(*ENDS[2:], *ENDS[:2]).select(pl.exclude("head", "tail"), "head", "tail")
+    Their columns are the properties, head and tail.
+    """
+    ordered = rows.sort("head_label", "tail_label", "head", "tail")
     for (head, tail), part in ordered.group_by("head_label", "tail_label", maintain_order=True):
-        yield quote(str(head)), quote(str(tail)), part.drop("head_label", "tail_label")
-
-
-def _batches(frame: pl.DataFrame) -> Iterator[list[_Values]]:
-    return (part.rows() for part in frame.iter_slices(BATCH))
+        for batch in part.drop("head_label", "tail_label").iter_slices(BATCH):
+            yield str(head), str(tail), batch
 
 
 def _batched(ids: list[str]) -> Iterator[list[str]]:
