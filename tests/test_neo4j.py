@@ -210,6 +210,7 @@ def test_the_server_starts_stops_and_recovers(
 ) -> None:
     folder, tables = tmp_path / "server", make_tables(*graph_rows(6))
     monkeypatch.delenv("NEO4J_PASSWORD", raising=False)
+    monkeypatch.setattr(server.secrets, "token_urlsafe", lambda size: "-as-a-made-password-may-begin")
     assert server.status(folder) is None
     assert server.stop(folder) is False
     ports = {"bolt_port": free_port(), "http_port": free_port()}

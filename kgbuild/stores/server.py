@@ -142,7 +142,8 @@ def start(directory: Path | None = None, *, bolt_port: int = 7687, http_port: in
     (directory / "conf" / "neo4j.conf").write_text(settings, encoding="utf-8")
     password = _password(directory) or _make_password(directory)
     if not _initialised(directory):
-        admin(directory, "dbms", "set-initial-password", password, version=version)
+        # "--" ends the options: a password may begin with a hyphen
+        admin(directory, "dbms", "set-initial-password", "--", password, version=version)
     main = "CommunityEntryPoint" if version.startswith("5.") else "Neo4jCommunity"
     arguments = [f"org.neo4j.server.{main}", f"--home-dir={directory}", f"--config-dir={directory / 'conf'}", "--console-mode"]
     pid = _launch(java, _write_arguments(directory / "java.args", classpath, arguments), directory / "logs" / "console.log")
