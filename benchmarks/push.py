@@ -276,9 +276,9 @@ def langchain(running: server.Server, tables: GraphTables) -> None:
             graph.add_graph_documents([document])
 
 
-def push(running: server.Server, tables: GraphTables) -> stores.Synced:
+def push(running: server.Server, tables: GraphTables, earlier: GraphTables | None = None) -> stores.Synced:
     with stores.neo4j(running.uri, running.username, running.password or "", "neo4j") as store:
-        return store.sync(tables)
+        return store.sync(tables, earlier=[earlier] if earlier else [])
 
 
 def measure(bench: Bench, title: str, tables: GraphTables, scratch: Path, peer_papers: int) -> None:
@@ -292,7 +292,7 @@ def measure(bench: Bench, title: str, tables: GraphTables, scratch: Path, peer_p
     for _ in range(2):
         for work in writers:
             work(bench.emptied(), little)
-        push(bench.running, changed(little, Path(tempfile.mkdtemp(dir=scratch)) / "changed"))
+        push(bench.running, changed(little, Path(tempfile.mkdtemp(dir=scratch)) / "changed"), little)
 
     def show(name: str, n: int, cost: Cost) -> Cost:
         print(f"| {name} | {n:,} | {cost.seconds:.2f} | {n / cost.seconds:,.0f} | {cost.cpu:.2f} |", flush=True)
@@ -308,8 +308,12 @@ def measure(bench: Bench, title: str, tables: GraphTables, scratch: Path, peer_p
     every = show("kgbuild push, first", items, first)
     second, synced = bench.timed(lambda: push(running, tables))
     show(f"kgbuild push, second (counters {synced.counters})", items, second)
-    third, synced = bench.timed(lambda: push(running, later))
+    third, synced = bench.timed(lambda: push(running, later, tables))
     show(f"kgbuild push, 1 % of the papers changed ({synced.updated:,} rows)", items, third)
+    fourth, _ = bench.timed(lambda: push(running, tables, later))
+    show("kgbuild push, these changed back", items, fourth)
+    fifth, _ = bench.timed(lambda: push(running, later))
+    show("kgbuild push, 1 % changed, the graph before not at hand", items, fifth)
     whole = size(few) == items
     again = every if whole else write("kgbuild push, the peers' part", push, few)
     merge = write("UNWIND and MERGE, nothing else", partial(bare, verb="MERGE"), few)
@@ -318,6 +322,8 @@ def measure(bench: Bench, title: str, tables: GraphTables, scratch: Path, peer_p
         "UNWIND and CREATE / push (at least 0.8)": (create, every),
         "UNWIND and MERGE / push": (merge, again),
         "first push / push after 1 % changed (at least 20)": (first, third),
+        "first push / the next such push": (first, fourth),
+        "first push / one without the graph before": (first, fifth),
     }
     if peers:
         writer = write("neo4j-graphrag Neo4jWriter", graphrag, few)

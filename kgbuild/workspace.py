@@ -5,6 +5,7 @@
     extractions/<version>/ shards of extractions, keyed by the paper's text: the resumable checkpoint
     quarantine.jsonl       what could not be read: file, line, reason
     embedded.kgl…          the embedded database; made from the tables, can be deleted at any time
+    pushed.graph           which graph was last pushed to a server; it stays, as what the next push compares with
 
 A graph is written beside the current one and becomes current by one rename of the manifest, so a reader always sees
 a whole graph and a killed build changes nothing but the checkpoint.
@@ -19,7 +20,7 @@ import os
 import shutil
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,16 @@ class Workspace:
     def tables(self) -> GraphTables:
         """The tables of the current graph."""
         return GraphTables(self.folder / self.manifest()["graph"], load_schema())
+
+    def earlier(self) -> list[GraphTables]:
+        """The tables of the graphs before the current one that are still there; the next build may take them away."""
+        current = self.manifest()["graph"]
+        return [GraphTables(folder, load_schema()) for folder in sorted(self.folder.glob("graph-*")) if folder.name != current]
+
+    def mark_pushed(self, tables: GraphTables) -> None:
+        """Keep these tables until others have been pushed to a server."""
+        with suppress(WorkspaceError):  # nothing is lost: they help to push faster, and where nobody can write nobody builds
+            _write(self.folder / "pushed.graph", tables.folder.name)
 
     def papers(self, graph: str | None = None) -> list[Paper]:
         """The papers of a graph, sorted by id; of the current one where ``graph`` names none."""
@@ -165,8 +176,10 @@ class Workspace:
         _write(self.folder / "quarantine.jsonl", "".join(_dumps(row) + "\n" for row in quarantine))
         new = {"format": FORMAT, "graph": name, **manifest}
         _write(self.folder / "manifest.json", json.dumps(new, ensure_ascii=False, indent=1) + "\n")
+        pushed = self.folder / "pushed.graph"
+        kept = {name, old, pushed.read_text(encoding="utf-8") if pushed.exists() else None}
         for stale in self.folder.glob("graph-*"):
-            if stale.name not in (name, old):
+            if stale.name not in kept:
                 # renamed first: a kill must not leave half a graph under a name that a later build may want
                 os.replace(stale, self.folder / f".trash-{stale.name}")
         for trash in self.folder.glob(".trash-*"):

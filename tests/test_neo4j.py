@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import random
@@ -17,9 +18,11 @@ from typing import Any
 
 import neo4j
 import pytest
+from click.testing import CliRunner
 from playwright.sync_api import expect, sync_playwright
 
 from kgbuild import ddl, pipeline, stores
+from kgbuild.cli import main
 from kgbuild.errors import StoreError
 from kgbuild.queries import Query, library
 from kgbuild.schema import load_schema
@@ -107,6 +110,74 @@ def test_a_second_sync_only_reads(neo4j_server: server.Server, store: Store, mak
     writing = [statement for statement in sent if "IF NOT EXISTS" not in statement and ("SET" in statement or "DELETE" in statement)]
     assert sent
     assert writing == []
+
+
+def test_what_differs_from_the_graph_before_is_asked_of_no_server(
+    neo4j_server: server.Server, store: Store, make_tables: MakeTables, graph_rows: GraphRows
+) -> None:
+    nodes, relationships = graph_rows(30)
+    first = make_tables(nodes, relationships)
+    store.sync(first)
+    nodes["Method"][0]["papers"] = 77
+    relationships["MENTIONS"][0]["count"] = 77
+    del relationships["STATES"][2], nodes["Evidence"][2]
+    second = make_tables(nodes, relationships)
+    for earlier in ([first], []):
+        sent: list[str] = []
+        with connect(neo4j_server, sent.append) as traced:
+            assert traced.sync(second, earlier=earlier, dry_run=True).updated == 2
+        compared = any("AS hashes" in statement for statement in sent)
+        assert compared == (not earlier)
+
+
+def test_a_graph_before_that_is_gone_or_no_longer_all_on_the_server_does_no_harm(
+    neo4j_server: server.Server, store: Store, make_tables: MakeTables
+) -> None:
+    tasks: Rows = {"Task": [{"id": f"task:{i}", "name": f"T{i}"} for i in range(9)]}
+    first = make_tables(tasks, {})
+    store.sync(first)
+    # the hashes are still those of the graph before
+    with neo4j.GraphDatabase.driver(neo4j_server.uri, auth=("neo4j", neo4j_server.password or "")) as driver:
+        driver.execute_query("MATCH (n:Task {id: 'task:1'}) SET n.id = 'renamed'", database_="neo4j")
+    tasks["Task"][1]["papers"] = 7
+    done = store.sync(make_tables(tasks, {}), earlier=[GraphTables(first.folder / "gone", SCHEMA), first])
+    assert (done.created, done.updated, done.deleted) == (1, 0, 1)
+    assert store.run("MATCH (n:Task) RETURN n.id AS id, n.papers AS papers ORDER BY id LIMIT 2") == [
+        {"id": "task:0", "papers": None},
+        {"id": "task:1", "papers": 7},
+    ]
+
+
+def test_a_workspace_keeps_the_graph_that_was_pushed_last(neo4j_server: server.Server, store: Store, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "w")
+
+    def build(papers: int) -> str:
+        file = tmp_path / "papers.jsonl"
+        rows = [{"id": f"p{i}", "title": f"LoRA for BERT {i}", "abstract": "We evaluate BERT on SQuAD."} for i in range(papers)]
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        pipeline.build([file], workspace.folder, model="rules")
+        return workspace.tables().folder.name
+
+    def push(*options: str) -> None:
+        command = ["push", neo4j_server.uri, "-w", str(workspace.folder), *options]
+        done = CliRunner().invoke(main, command, env={"NEO4J_PASSWORD": neo4j_server.password})
+        assert done.exit_code == 0, done.output
+
+    first = build(3)
+    push()
+    middle = build(4)
+    push("--dry-run")
+    build(5)
+    last = build(6)
+    earlier = {tables.folder.name for tables in workspace.earlier()}
+    assert first in earlier
+    assert not {middle, last} & earlier
+    push()
+    assert store.run("MATCH (p:Paper) RETURN count(p) AS n") == [{"n": 6}]
+    build(7)
+    build(8)
+    assert last in {tables.folder.name for tables in workspace.earlier()}
+    assert first not in {tables.folder.name for tables in workspace.earlier()}
 
 
 def addresses(running: server.Server) -> dict[str, tuple[str, str, str, str, str]]:

@@ -198,6 +198,26 @@ def test_a_dry_run_tells_what_a_sync_does_and_writes_nothing(
     assert (told.created, told.updated, told.deleted, told.kept) == (done.created, done.updated, done.deleted, done.kept)
 
 
+def test_a_graph_that_came_before_changes_nothing_of_what_a_sync_does(
+    lab: Lab, make_tables: MakeTables, graph_rows: GraphRows, small: None
+) -> None:
+    nodes, relationships = graph_rows(30)
+    first = make_tables(nodes, relationships)
+    lab.store.sync(first)
+    nodes["Method"][1]["papers"] = 7
+    relationships["MENTIONS"][0]["tail"] = "method:3"
+    relationships["MENTIONS"][1]["count"] = 99
+    del relationships["STATES"][5:9], nodes["Evidence"][5:9]
+    nodes["Task"] = [{"id": "task:1", "name": "T"}]
+    second = make_tables(nodes, relationships)
+    compared = lab.store.sync(second, dry_run=True)
+    assert lab.store.sync(second, earlier=[make_tables({}, {}), first], dry_run=True) == compared
+    done = lab.store.sync(second, earlier=[make_tables({}, {}), first])
+    assert (done.created, done.updated, done.deleted) == (compared.created, compared.updated, compared.deleted) == (1, 3, 8)
+    assert lab.dump() == expected(second)
+    assert lab.store.sync(second, earlier=[first]).counters == {}
+
+
 def test_progress_counts_the_rows_of_each_table(
     lab: Lab, make_tables: MakeTables, graph_rows: GraphRows, small: None
 ) -> None:
@@ -461,12 +481,22 @@ methods = st.dictionaries(
 )
 
 
+BY_HAND = [
+    "MATCH (n) WITH n ORDER BY n.id LIMIT 1 DETACH DELETE n",
+    "MATCH ()-[r]->() WITH r ORDER BY r.id LIMIT 1 DELETE r",
+    "MATCH (n) WITH n ORDER BY n.id LIMIT 1 SET n.row_hash = n.row_hash + 1",
+    "MATCH ()-[r]->() WITH r ORDER BY r.id LIMIT 1 SET r.row_hash = 0",
+]
+
+
 @given(steps=st.lists(methods, min_size=2, max_size=3), data=st.data())
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_rows_come_back_after_any_rows(
     lab: Lab, tmp_path: Path, small: None, steps: list[dict[str, Row]], data: st.DataObject
 ) -> None:
-    for step in steps:
+    """Whichever graphs the sync is told came before, and whatever users take away of what is ours."""
+    before: list[GraphTables] = []
+    for number, step in enumerate(steps):
         nodes = {"Method": [{"id": i, **row} for i, row in step.items()]}
         relationships: Rows = {}
         if step:
@@ -476,10 +506,14 @@ def test_any_rows_come_back_after_any_rows(
                 {"id": i, "head": h, "tail": t, "head_label": "Method", "tail_label": "Method", "confidence": confidence}
                 for i, ((h, t), confidence) in drawn.items()
             ]
-        tables = write_tables(tmp_path / "step", SCHEMA, nodes, relationships)
-        lab.store.sync(tables)
+        tables = write_tables(tmp_path / f"step-{number}", SCHEMA, nodes, relationships)
+        earlier = [graph for graph in before if data.draw(st.booleans())]
+        if by_hand := data.draw(st.none() | st.sampled_from(BY_HAND)):
+            lab.edit(by_hand)
+        lab.store.sync(tables, earlier=earlier)
         assert lab.dump() == expected(tables)
-        assert lab.store.sync(tables).counters == {}
+        assert lab.store.sync(tables, earlier=earlier).counters == {}
+        before.append(tables)
 
 
 @pytest.fixture

@@ -101,9 +101,12 @@ def push(uri: str | None, username: str, database: str, dry_run: bool, workspace
     from kgbuild import stores
 
     uri, password = connection(uri)
-    tables = Workspace(workspace).tables()
+    source = Workspace(workspace)
+    tables, earlier = source.tables(), source.earlier()
     with stores.neo4j(uri, username, password, database) as store, progress_bars() as progress:
-        synced = store.sync(tables, dry_run=dry_run, progress=lambda table, done: progress(table, done, None))
+        synced = store.sync(tables, earlier=earlier, dry_run=dry_run, progress=lambda table, done: progress(table, done, None))
+    if not dry_run:
+        source.mark_pushed(tables)
     for id_ in synced.kept:
         click.echo(f"kept {id_}: relationships that are not ours hang on it", err=True)
     print_figures(asdict(synced), form)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,8 +19,13 @@ class Store(Protocol):
 
     def __exit__(self, *error: Any) -> None: ...
 
-    def sync(self, tables: GraphTables, *, dry_run: bool = False, progress: Progress | None = None) -> Synced:
-        """Bring the store to the state of the tables; ``progress`` hears of each table how many rows are done."""
+    def sync(
+        self, tables: GraphTables, *, earlier: Sequence[GraphTables] = (), dry_run: bool = False, progress: Progress | None = None
+    ) -> Synced:
+        """Bring the store to the state of the tables; ``progress`` hears of each table how many rows are done.
+
+        ``earlier`` are graphs that the store may hold, the fastest to compare with; whether it holds one, it is asked.
+        """
 
     def run(self, cypher: str, parameters: Mapping[str, Any] | None = None, *, timeout: float = 60.0) -> list[Row]:
         """Rows of a query that only reads, as scalars, lists and dicts; ``timeout`` in seconds.

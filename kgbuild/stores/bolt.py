@@ -79,11 +79,13 @@ class Neo4jStore:
         """Close the connections."""
         self._driver.close()
 
-    def sync(self, tables: GraphTables, *, dry_run: bool = False, progress: Progress | None = None) -> Synced:
+    def sync(
+        self, tables: GraphTables, *, earlier: Sequence[GraphTables] = (), dry_run: bool = False, progress: Progress | None = None
+    ) -> Synced:
         """Bring the database to the state of the tables, constraints and indexes first."""
         with self._errors():
             setup = {} if dry_run else self._set_up(tables)
-            synced = sync(self, tables, dry_run=dry_run, progress=progress)
+            synced = sync(self, tables, earlier=earlier, dry_run=dry_run, progress=progress)
         return replace(synced, counters=dict(Counter(setup) + Counter(synced.counters)))
 
     def run(self, cypher: str, parameters: Mapping[str, Any] | None = None, *, timeout: float = 60.0) -> list[Row]:

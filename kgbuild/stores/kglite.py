@@ -55,8 +55,13 @@ class EmbeddedStore:
         """Free the memory of the graph."""
         self._reader = self._version = None
 
-    def sync(self, tables: GraphTables, *, dry_run: bool = False, progress: Progress | None = None) -> Synced:
-        """Bring the file to the state of the tables. Raises StoreError where another process is writing it."""
+    def sync(
+        self, tables: GraphTables, *, earlier: Sequence[GraphTables] = (), dry_run: bool = False, progress: Progress | None = None
+    ) -> Synced:
+        """Bring the file to the state of the tables; ``earlier`` is no help, since the graph is in memory anyway.
+
+        Raises StoreError where another process is writing the file.
+        """
         if dry_run:
             with _errors(self._path):
                 return sync(_Engine(self._open_reader(), self._path), tables, dry_run=True, progress=progress)

@@ -5,7 +5,10 @@ of them stay within 64 bits, so a server can compare pages without sending their
 user's: it is left alone, and so are labels, properties and relationships that users add to what is ours. A node of
 one of our labels that already has the id of a row is taken over.
 
-Nothing but the store's content decides what is written, so a sync that was killed is completed by the next one.
+Nothing but the store's content decides what is written, so a sync that was killed is completed by the next one. First
+the store gives totals of each label and type. Where they are those of the tables, nothing is to be done; where they are
+those of an earlier graph whose tables are still there, the difference between these is what is to be written; else the
+store compares the rows, page by page.
 Order: nodes first, then relationships, then the nodes that are gone.
 """
 
@@ -15,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from threading import Event
+from threading import Event, Lock
 from typing import Any, Literal, NamedTuple, Protocol
 
 import polars as pl
@@ -115,18 +118,21 @@ class Engine(Protocol):
         """Run a statement in a transaction of its own; its rows, and the engine's non-zero counters."""
 
 
-def sync(engine: Engine, tables: GraphTables, *, dry_run: bool = False, progress: Progress | None = None) -> Synced:
+def sync(
+    engine: Engine, tables: GraphTables, *, earlier: Sequence[GraphTables] = (), dry_run: bool = False, progress: Progress | None = None
+) -> Synced:
     """Write the difference between ``tables`` and what ``engine`` holds, in statements of at most BATCH rows.
 
-    ``progress`` may be called from several threads, though never by two for one table.
+    ``earlier`` are graphs that the engine may hold. ``progress`` may be called from several threads, though never by two
+    for one table.
     """
-    run = _Run(engine, tables, dry_run, progress or (lambda name, rows: None))
+    run = _Run(engine, tables, earlier, dry_run, progress or (lambda name, rows: None))
     nodes: list[tuple[Kind, str]] = [("node", label) for label in tables.schema.nodes]
     relationships: list[tuple[Kind, str]] = [("relationship", name) for name in tables.schema.relationships]
     stored = engine.totals([*nodes, *relationships])
     written = run.each(_Table.sync_nodes, [_Table(run, *key, stored.get(key)) for key in nodes])
     written += run.each(_Table.sync_relationships, [_Table(run, *key, stored.get(key)) for key in relationships])
-    written += run.each(_Table.delete_nodes, [_Table(run, "node", table.name) for table in written if table.gone])
+    written += run.each(_Table.delete_nodes, [_Table(run, "node", table.name, table.stored) for table in written if table.gone])
     return Synced(
         created=sum(table.created for table in written),
         updated=sum(table.updated for table in written),
@@ -142,9 +148,12 @@ class _Run:
 
     engine: Engine
     tables: GraphTables
+    earlier: Sequence[GraphTables]
     dry_run: bool
     progress: Progress
     stopped: Event = field(default_factory=Event)
+    updating: Lock = field(default_factory=Lock)
+    """Held while relationships are updated: two transactions that do so deadlock in Neo4j, and the driver waits a second."""
 
     def each(self, step: Callable[[_Table], None], tables: list[_Table]) -> list[_Table]:
         """Take a step for all tables, as many at once as the engine allows, and give the tables back.
@@ -200,8 +209,7 @@ class _Table:
     @property
     def scan(self) -> pl.LazyFrame:
         """The rows, sorted by id."""
-        tables = self.run.tables
-        return tables.scan_nodes(self.name) if self.kind == "node" else tables.scan_relationships(self.name)
+        return self._scan(self.run.tables)
 
     @property
     def height(self) -> int:
@@ -220,7 +228,9 @@ class _Table:
                 self._write(f"UNWIND $rows AS row CREATE (n:{label} {{`id`: row[0]}}) SET n += {_map(properties)}", rows=part.rows())
                 self.created += part.height
             for part in difference.changed.iter_slices(BATCH):
-                self._write(f"UNWIND $rows AS row {match} SET n += {_map(properties)}", rows=part.rows())
+                found = self._write(f"UNWIND $rows AS row {match} SET n += {_map(properties)} RETURN count(n) AS found", rows=part.rows())
+                if found and found[0]["found"] != part.height:
+                    raise ConflictError(f"{part.height - found[0]['found']} nodes of {self.name} were removed or got other ids")
                 self.updated += part.height
 
         self._each_block(write)
@@ -272,7 +282,8 @@ class _Table:
         head, tail, head_label, tail_label = (f"row[{len(properties) + i}]" for i in range(len(ENDS)))
         where = f"h.`id` = {head} AND t.`id` = {tail} AND {head_label} IN labels(h) AND {tail_label} IN labels(t)"
         match = f"MATCH (h)-[r:{quote(self.name)} {{`id`: row[0]}}]->(t){self._seek('r')} WHERE {where}"
-        same = self._write(f"UNWIND $rows AS row {match} SET r += {_map(properties)} RETURN r.`id` AS id", rows=rows.rows())
+        with self.run.updating:
+            same = self._write(f"UNWIND $rows AS row {match} SET r += {_map(properties)} RETURN r.`id` AS id", rows=rows.rows())
         moved = rows.filter(~pl.col("id").is_in([row["id"] for row in same]))
         if moved.height and not self.run.dry_run:
             self._delete_relationships(moved["id"].to_list())
@@ -290,6 +301,9 @@ class _Table:
         if not self.run.dry_run and made[0]["made"] != rows.height:
             lost = rows.height - made[0]["made"]
             raise ConflictError(f"{lost} ends of {self.name} relationships were removed while they were written")
+
+    def _scan(self, tables: GraphTables) -> pl.LazyFrame:
+        return tables.scan_nodes(self.name) if self.kind == "node" else tables.scan_relationships(self.name)
 
     def _seek(self, variable: str) -> str:
         return self.run.engine.seek(variable, self.name)
@@ -311,6 +325,15 @@ class _Table:
         if self.stored and self.stored.hashes == _hashes(table):
             self.run.progress(self.name, self.stored.hashes[0])
             return
+        if (known := self._known()) is not None:
+            try:
+                for difference in _against(table, known):
+                    write(difference)
+            except ConflictError:
+                self.stored = None  # the engine must say what it holds
+            else:
+                self.run.progress(self.name, self.height)
+                return
         for rows, pages in _blocks(table):
             for attempt in range(_ATTEMPTS):
                 self._go_on()
@@ -324,6 +347,19 @@ class _Table:
                         raise
             done += rows
             self.run.progress(self.name, done)
+
+    def _known(self) -> pl.DataFrame | None:
+        """Ids and hashes of all that the engine holds, where that is the state of an earlier graph."""
+        if self.stored is None or not self.stored.rows or self.stored.rows != self.stored.hashes[0]:
+            return None  # not known, nothing, or among it users' rows
+        for tables in self.run.earlier:
+            try:
+                rows = self._scan(tables).select("id", HASH).collect()
+            except (OSError, pl.exceptions.PolarsError):
+                continue  # a build takes away old graphs at any time
+            if _hashes(rows.lazy()) == self.stored.hashes:
+                return rows
+        return None
 
     def _differences(self, block: pl.LazyFrame, pages: list[Page]) -> Iterator[_Difference]:
         """What a block asks for; in several parts where much is gone, as a store may hold far more than the tables."""
@@ -343,6 +379,21 @@ class _Table:
                 yield _Difference(_rows(block, []), _rows(block, []), gone)
                 gone = []
         yield _Difference(_rows(block, new), _rows(block, changed), gone)
+
+
+def _against(table: pl.LazyFrame, known: pl.DataFrame) -> Iterator[_Difference]:
+    """What a table asks for, a block at a time, of an engine that holds rows with the ids and hashes of ``known``."""
+    rows = table.select("id", HASH).collect()
+    gone = known.join(rows, on="id", how="anti", maintain_order="left")["id"].to_list()
+    differing = rows.join(known, on=["id", HASH], how="anti", maintain_order="left")["id"]
+    for start in range(0, max(len(differing), 1), BLOCK):
+        ids = differing.slice(start, BLOCK).to_list()
+        # the range spares most of a large table the reading
+        near = table.filter(pl.col("id").is_between(pl.lit(ids[0]), pl.lit(ids[-1]))) if ids else table
+        block = _rows(near, ids)
+        old = block["id"].is_in(known["id"].implode())
+        yield _Difference(block.filter(~old), block.filter(old), gone)
+        gone = []
 
 
 def _hashes(table: pl.LazyFrame) -> tuple[int, int, int]:
