@@ -15,17 +15,16 @@ from kgbuild.nlp.model import PACKAGED, read_model
 from kgbuild.nlp.tagger import Lattice, Tagger, Transitions, legal
 from kgbuild.records import Paper
 
-LANGUAGE = nlp.load()
-TAGGER = Tagger.load(read_model(PACKAGED))
+PIPELINES = {name: nlp.load(name) for name in PACKAGED}
+TAGGERS = {name: Tagger.load(read_model(folder)) for name, folder in PACKAGED.items()}
+LANGUAGE = PIPELINES["default"]
+each = pytest.mark.parametrize("model", PACKAGED)
 TEXT = "Weaving attention for translation\nWe present LoomNet, a network that extends Transformer. On the WMT14 dataset it reaches 29.1 BLEU."
 
 
-def found(text: str) -> dict[str, str]:
-    return {e.text: e.label_ for e in LANGUAGE(text).ents}
-
-
-def test_names_never_seen_are_found_and_typed():
-    names = found(TEXT)
+@each
+def test_names_never_seen_are_found_and_typed(model: str):
+    names = {e.text: e.label_ for e in PIPELINES[model](TEXT).ents}
     assert {"LoomNet": "Method", "Transformer": "Method", "WMT14": "Dataset", "BLEU": "Metric"}.items() <= names.items()
 
 
@@ -37,8 +36,17 @@ def test_a_mention_keeps_who_agrees_and_which_lexicon_row_it_names():
     assert 0 < wmt._.kg_confidence <= 1
 
 
-def test_weights_are_small_enough_to_ship():
-    assert sum(len(data) for data in read_model(PACKAGED).values()) < 30e6
+@each
+def test_weights_are_small_enough_to_ship(model: str):
+    assert sum(len(data) for data in read_model(PACKAGED[model]).values()) < 30e6
+
+
+def test_the_fast_model_leaves_relations_to_the_rules():
+    text = "Birds\nWe propose FinchNet. FinchNet outperforms BERT on SQuAD."
+    stated = {m: {r["source"] for r in pipeline(text)._.kg_relations} for m, pipeline in PIPELINES.items()}
+    assert any(s.startswith("pairs") for s in stated["default"])
+    assert stated["fast"]
+    assert not any(s.startswith("pairs") for s in stated["fast"])
 
 
 def test_the_model_travels_with_the_pipeline(tmp_path: Path):
@@ -52,7 +60,7 @@ def test_the_model_travels_with_the_pipeline(tmp_path: Path):
 def test_a_folder_without_a_model_is_refused(tmp_path: Path):
     with pytest.raises(ModelError, match="holds no model"):
         read_model(tmp_path)
-    with pytest.raises(ModelError, match="there is default, rules"):
+    with pytest.raises(ModelError, match="there is default, fast, rules"):
         nlp.load("none")
 
 
@@ -74,30 +82,34 @@ def test_the_probability_of_a_span_is_the_share_of_the_tag_sequences_that_have_i
         assert lattice.span(first, last, 0) == pytest.approx(share, rel=1e-5, abs=1e-12)
 
 
-@given(st.text(max_size=200))
-def test_any_text_gives_sound_spans(text: str):
+@each
+@given(text=st.text(max_size=200))
+def test_any_text_gives_sound_spans(model: str, text: str):
     last = 0
-    for m in TAGGER.predict(text):
+    for m in TAGGERS[model].predict(text):
         assert last <= m.start < m.end <= len(text)
         assert text[m.start : m.end].strip() == text[m.start : m.end]
         assert 0 <= m.confidence <= 1
         last = m.end
 
 
+@each
 @pytest.mark.parametrize("text", ["", "\n", "\x00", "🤖" * 50, "BERT " * 4000, "שלום BERT", "a\r\nb BERT on SQuAD", "\ud800 BERT"])
-def test_odd_texts(text: str):
-    assert TAGGER.predict(text) == TAGGER.predict(text)
+def test_odd_texts(model: str, text: str):
+    assert TAGGERS[model].predict(text) == TAGGERS[model].predict(text)
 
 
-def test_a_long_text_is_read_to_its_end():
-    assert TAGGER.predict("We go on and on. " * 300 + "We present LoomNet, which extends BERT.")[-1].start > 5000
+@each
+def test_a_long_text_is_read_to_its_end(model: str):
+    assert TAGGERS[model].predict("We go on and on. " * 300 + "We present LoomNet, which extends BERT.")[-1].start > 5000
 
 
-def test_a_record_does_not_depend_on_its_neighbours():
+@each
+def test_a_record_does_not_depend_on_its_neighbours(model: str):
     papers = [Paper(id=str(n), title=f"Study {n} of BERT", abstract=f"We test BERT on SQuAD {n} times." * (n % 5 + 1)) for n in range(12)]
-    alone = [x for p in papers for _, x in nlp.extract(LANGUAGE, [p])]
-    assert [x for _, x in nlp.extract(LANGUAGE, papers, batch_size=5)] == alone
-    assert [x for _, x in nlp.extract(LANGUAGE, papers[::-1])] == alone[::-1]
+    alone = [x for p in papers for _, x in nlp.extract(PIPELINES[model], [p])]
+    assert [x for _, x in nlp.extract(PIPELINES[model], papers, batch_size=5)] == alone
+    assert [x for _, x in nlp.extract(PIPELINES[model], papers[::-1])] == alone[::-1]
 
 
 def candidate(start: int, end: int, label: str, source: str, confidence: float, lexicon: str = "") -> Candidate:

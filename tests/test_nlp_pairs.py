@@ -22,13 +22,13 @@ SPANS = [(0, 16), (16, 52), (52, 92), (92, len(TEXT))]
 
 @pytest.fixture(scope="module")
 def model() -> pairs.Pairs:
-    files = read_model(PACKAGED)
+    files = read_model(PACKAGED["default"])
     return pairs.Pairs.load(files[pairs.FILE], json.loads(files["config.json"])["pairs"], load_schema())
 
 
 @pytest.fixture(scope="module")
 def tagger() -> Tagger:
-    return Tagger.load(read_model(PACKAGED))
+    return Tagger.load(read_model(PACKAGED["default"]))
 
 
 @pytest.fixture(scope="module")

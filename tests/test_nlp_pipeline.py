@@ -381,7 +381,9 @@ def test_a_component_of_another_project_joins_and_agreement_is_kept(model):
     text = paper("Birds", "The Nest Society trains BERT on ImageNet and on Plumaje of Finchs.")
     ((_, record),) = extraction.extract(nlp, [text])
     found = {text.text[m.start : m.end]: (m.label, set(m.source.split("+"))) for m in record.mentions}
-    alone = {"model"} if model == "default" else set()
+    alone = set() if model == "rules" else {"model"}
+    # a label that is none of ours says nothing, whatever a model makes of the name
+    assert "fuzzy" not in found.pop("Nest Society", ("", set()))[1]
     assert found.keys() == {"BERT", "ImageNet", "Plumaje of Finchs"}
     assert found["Plumaje of Finchs"] == ("Dataset", {"fuzzy"})
     assert found["ImageNet"] == ("Dataset", alone | {"fuzzy", "dataset:imagenet", "name-shape"})

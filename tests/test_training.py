@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -97,6 +98,39 @@ def test_the_fast_network_learns_mentions_and_says_in_its_graph_what_it_says_in_
 
 
 @needs_torch
+def test_a_fast_network_beside_another_speaks_its_part(gold, tmp_path):
+    import numpy as np
+
+    fast = tmp_path / "fast"
+    train(gold, fast, replace(FEW, fast=True), silent)
+    train(gold, tmp_path / "both", replace(FEW, epochs=0, beside=str(fast / "model")), silent)
+    train(gold, tmp_path / "kept", replace(FEW, epochs=0, start=str(tmp_path / "both" / "model")), silent)
+    alone, beside, both, kept = (
+        Tagger.load(read_model(f)).encode("Birds\nWe present FlockNet, a nest of BERT.")
+        for f in (PACKAGED["default"], fast / "model", tmp_path / "both" / "model", tmp_path / "kept" / "model")
+    )
+    assert np.abs(both[1] - kept[1]).max() < 0.02 * np.abs(both[1]).max()
+    # of the packaged one, its own part counts
+    assert not np.allclose(both[1], alone[1], atol=0.1)
+    assert not np.allclose(both[1], beside[1], atol=0.1)
+    with pytest.raises(ModelError, match="no fast network"):
+        train(gold, tmp_path / "none", replace(FEW, epochs=0, beside=str(PACKAGED["default"])), silent)
+
+
+@needs_torch
+def test_of_silver_records_mentions_alone_are_learnt(gold, tmp_path):
+    lines = gold.read_text(encoding="utf-8").splitlines(keepends=True)
+    (tmp_path / "gold.jsonl").write_text("".join(lines[:12]), encoding="utf-8")
+    (tmp_path / "silver.jsonl").write_text("".join(lines[12:]), encoding="utf-8")
+    seen = []
+    settings = replace(FEW, hold=2, epochs=0)
+    train(tmp_path / "gold.jsonl", tmp_path / "run", settings, lambda *at: seen.append(at), silver=tmp_path / "silver.jsonl")
+    assert ("read", 14, 14) in seen
+    with pytest.raises(ModelError, match=r"gold\.jsonl too"):
+        train(gold, tmp_path / "again", replace(settings, hold=12), silent, silver=gold)
+
+
+@needs_torch
 def test_labels_of_ones_own(tmp_path):
     text = "Birds\nThe finch sat on an oak. A wren sang in an elm."
     animals, plants = ("finch", "wren"), ("oak", "elm")
@@ -122,7 +156,7 @@ def test_weights_come_back_from_the_packaged_graphs():
 
     networks = Networks(Settings().labels)
     before = {k: v.clone() for k, v in networks.state_dict().items()}
-    begin(networks, PACKAGED)
+    begin(networks, PACKAGED["default"])
     same = [k for k, v in networks.state_dict().items() if torch.equal(v, before[k]) and not k.endswith(("pairs", "opens", "closes"))]
     # what starts as zeros or ones may come back as such
     assert [k for k in same if float(before[k].std()) > 0] == []

@@ -19,7 +19,7 @@ workspace = click.option(
 output = click.option(
     "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True, help="How to print."
 )
-model = click.option("--model", default="default", show_default=True, help="Extraction model; `rules` is rules and lexicon alone, a folder one of `kgbuild train`.")
+model = click.option("--model", default="default", show_default=True, help="Extraction model; `fast` is a smaller one, `rules` is rules and lexicon alone, a folder one of `kgbuild train`.")
 rules = click.option(
     "--rules",
     multiple=True,

@@ -24,9 +24,14 @@ DEFAULTS = {f.name: f.default for f in fields(Settings)}
     help="Folder of the run; give it again to go on.",
 )
 @click.option(
-    "--start", metavar="MODEL", help="Go on from this model folder, or `default`; else from the pretrained encoder."
+    "--start", metavar="MODEL", help="Go on from this model folder, `default` or `fast`; else from the pretrained encoder."
 )
 @click.option("--fast", is_flag=True, help="Train the small network of `--model fast`, which finds mentions alone.")
+@click.option(
+    "--beside",
+    metavar="MODEL",
+    help="A fast model trained by --start of the same model, whose scores are averaged with the new one's.",
+)
 @click.option(
     "--label",
     "labels",
@@ -41,6 +46,12 @@ DEFAULTS = {f.name: f.default for f in fields(Settings)}
     help="Papers to measure on instead of training on.",
 )
 @click.option("--held-out", type=click.Path(path_type=Path), metavar="FILE", help="Records to measure on, instead of --hold.")
+@click.option(
+    "--silver",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Records that a model made (`kgbuild extract`): their mentions alone are learnt too.",
+)
 @click.option("--epochs", type=click.FloatRange(min=0), default=DEFAULTS["epochs"], show_default=True)
 @click.option(
     "--lr", type=click.FloatRange(min=0), default=DEFAULTS["lr"], show_default=True, help="Peak rate of the encoder."
@@ -59,9 +70,11 @@ def train(
     out: Path,
     start: str | None,
     fast: bool,
+    beside: str | None,
     labels: tuple[str, ...],
     hold: int,
     held_out: Path | None,
+    silver: Path | None,
     epochs: float,
     lr: float,
     seed: int,
@@ -73,11 +86,13 @@ def train(
     GOLD is JSON Lines as `kgbuild extract` writes them. OUT/figures.json tells how good the model is on the papers that
     were held out. An interrupted run goes on when the same command is run again. Needs `pip install 'kgbuild[train]'`.
     """
-    settings = Settings(fast=fast, start=start, hold=hold, epochs=epochs, lr=lr, seed=seed, threads=threads, every=every)
+    settings = Settings(
+        fast=fast, start=start, beside=beside, hold=hold, epochs=epochs, lr=lr, seed=seed, threads=threads, every=every
+    )
     if labels:
         settings = replace(settings, labels=labels)
     with progress_bars() as progress:
-        figures = run(gold, out, settings, progress, held_out)
+        figures = run(gold, out, settings, progress, held_out, silver)
     click.echo(f"trained: {out / 'model'}")
     for name in ("mention", "concept", "relation", "figure", "result") if figures else ():
         click.echo(f"{name} F1 {figures['scores'][name]['f1']:.3f}")

@@ -14,20 +14,21 @@ from spacy.tokens import Doc
 
 from kgbuild.errors import ModelError
 from kgbuild.nlp import components as components  # registers the factories
-from kgbuild.nlp import model as _model  # noqa: F401 - registers its factory
+from kgbuild.nlp import model as _model  # registers its factory
 from kgbuild.nlp.components import RowComponent
 from kgbuild.nlp.rows import Row
 from kgbuild.nlp.ruleset import Ruleset, read_ruleset
 from kgbuild.nlp.text import make_tokenizer
 from kgbuild.records import Extraction, Mention, Paper, as_row, from_json
 
-MODELS = ("default", "rules")
-"""Names that :func:`load` knows: the trained tagger mended by rules and lexicon, and these alone."""
+MODELS = (*_model.PACKAGED, "rules")
+"""Names that :func:`load` knows: a trained tagger, or a small one for speed, mended by rules and lexicon; and these alone."""
 
 
 def load(model: str = "default", *, rules: Iterable[str | Path] = ()) -> Language:
-    """The extraction pipeline. Model ``rules`` is lexicon and rules alone; ``default`` has the trained model as well, and
-    so has the path of a folder that ``kgbuild train`` wrote, with that model.
+    """The extraction pipeline. Model ``rules`` is lexicon and rules alone; ``default`` has a trained model as well, and
+    so has the path of a folder that ``kgbuild train`` wrote, with that model. ``fast`` has a smaller one, which finds
+    mentions alone: relations are read by rules.
 
     ``rules`` names files of the user's rows, which add to the packaged ones, replace them or switch them off
     (see :mod:`kgbuild.nlp.ruleset`).

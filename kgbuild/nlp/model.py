@@ -19,8 +19,8 @@ from kgbuild.nlp.tagger import FILES, Tagger
 from kgbuild.records import Relation, Result, as_row
 from kgbuild.schema import load_schema
 
-PACKAGED = Path(__file__).parent / "models" / "default"
-"""Folder of the model that comes with the package."""
+PACKAGED = {name: Path(__file__).parent / "models" / name for name in ("default", "fast")}
+"""The models that come with the package: name -> folder."""
 
 STATES = "kg_states"
 """Key in ``doc.user_data`` under which the tagger leaves its words and their states for ``kg_pairs``, which removes them."""
@@ -83,8 +83,9 @@ def read_model(folder: Path) -> dict[str, bytes]:
 
 @Language.factory("kg_model", default_config={"path": None}, assigns=["doc.spans"])
 def make_model(nlp: Language, name: str, path: str | None) -> Model:
-    """The packaged model, or the one in the folder ``path``."""
-    return Model(read_model(Path(path) if path else PACKAGED))
+    """The packaged model of this name (``default`` where there is none), or the one in the folder ``path``."""
+    model = path or "default"
+    return Model(read_model(PACKAGED.get(model, Path(model))))
 
 
 class Relater:

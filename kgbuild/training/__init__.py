@@ -29,7 +29,10 @@ class Settings:
     fast: bool = False
     """The small network of ``--model fast`` (convolutions), which learns mentions alone."""
     start: str | None = None
-    """``default`` to go on from the packaged model, or a model folder; None: from the pretrained encoder."""
+    """``default`` or ``fast`` to go on from a packaged model, or a model folder; None: from the pretrained encoder."""
+    beside: str | None = None
+    """``fast`` or the folder of a fast network that learnt on the same embeddings, to ship beside this one: their scores
+    are averaged. None keeps the one that ``start`` has."""
     hold: int = 300
     """Papers that are measured on, and on which thresholds and confidences are fitted, instead of trained on."""
     hold_seed: int = 13
@@ -60,11 +63,19 @@ class Settings:
     """Largest int8 weight: 63 can't saturate on processors without VNNI, 127 is finer."""
 
 
-def train(gold: Path, out: Path, settings: Settings, progress: Progress, held_out: Path | None = None) -> dict[str, Any]:
+def train(
+    gold: Path,
+    out: Path,
+    settings: Settings,
+    progress: Progress,
+    held_out: Path | None = None,
+    silver: Path | None = None,
+) -> dict[str, Any]:
     """Trains on annotated records (JSON Lines as ``kgbuild extract`` writes them) and packages ``out/model``.
 
     ``held_out`` names a file of records to measure on, instead of ``settings.hold`` of those of ``gold``; its papers must
-    not be in ``gold``. The same call goes on where an interrupted one was. Returns the figures on the held-out papers,
+    not be in ``gold``. ``silver`` names a file of records that a model made, of which the mentions alone are learnt, as
+    if annotated (a noisy student, Xie et al. 2020). The same call goes on where an interrupted one was. Returns the figures on the held-out papers,
     which are also in ``out/figures.json``. Raises ModelError where the extra is missing, and SourceError for records
     that can't be read.
     """
@@ -80,8 +91,6 @@ def train(gold: Path, out: Path, settings: Settings, progress: Progress, held_ou
     records = read_records(gold)
     if held_out is not None:
         held = read_records(held_out)
-        if both := {r.text for r in records} & {r.text for r in held}:
-            raise ModelError(f"{len(both)} papers of {held_out} are in {gold} too: what is trained on can't measure")
         learnt = records
     elif settings.hold >= len(records):
         raise ModelError(
@@ -89,16 +98,20 @@ def train(gold: Path, out: Path, settings: Settings, progress: Progress, held_ou
         )
     else:
         learnt, held = split(records, settings.hold, settings.hold_seed)
+    guessed = read_records(silver) if silver is not None else []
+    for path, some in ((gold, learnt if held_out is not None else []), (silver, guessed)):
+        if both := {r.text for r in some} & {r.text for r in held}:
+            raise ModelError(f"{len(both)} papers to measure on are in {path} too: what is trained on can't measure")
     out.mkdir(parents=True, exist_ok=True)
-    base = {"default": PACKAGED, None: None}.get(settings.start, Path(settings.start or ""))
+    base = PACKAGED.get(settings.start, Path(settings.start)) if settings.start else None
     torch.manual_seed(settings.seed)
     torch.set_num_threads(settings.threads)
     networks, tokenizer = Networks(settings.labels, settings.fast), tokenizer_of(base)
     begin(networks, base)
     reader = Reader(tokenizer, settings.labels, settings.fast)
     examples = []
-    for n, record in enumerate(learnt, 1):
-        examples.append(reader.example(record))
-        progress("read", n, len(learnt))
+    for n, record in enumerate([*learnt, *guessed], 1):
+        examples.append(reader.example(record, mentions_only=n > len(learnt)))
+        progress("read", n, len(learnt) + len(guessed))
     fit(networks, examples, reader, settings, out, progress)
     return package(networks, reader, held, settings, base, out, progress)

@@ -95,11 +95,11 @@ class Reader:
         self.relates = tuple(labels) == pairs.LABELS and not fast
         """Whether relations are learnt: the labels are the schema's, and the network is not the fast one."""
 
-    def example(self, record: Record) -> Example:
+    def example(self, record: Record, mentions_only: bool = False) -> Example:
         """The paper with its annotated entities, and with those that rules alone find: entities are never perfect."""
         doc = sentences(self.rules.make_doc(record.text))
         spans = tuple((s.start_char, s.end_char) for s in doc.sents)
-        if not self.relates:
+        if mentions_only or not self.relates:
             return Example(record, spans, ())
         marked = sorted((Named(e.start, e.end, e.label, e.entity) for e in record.entities), key=lambda m: m.start)
         found = tuple(named(self.rules(record.text)))

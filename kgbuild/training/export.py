@@ -18,6 +18,8 @@ from kgbuild.nlp.pairs import FILE
 Array = npt.NDArray[Any]
 MS = "com.microsoft"
 EPSILON = 1e-12
+BESIDE = "beside."
+"""What the names of a second network in one graph begin with."""
 
 
 class Graph:
@@ -56,12 +58,14 @@ class Graph:
         scales = self.node("Gather", [self.weight(f"{name}.scale", scale.astype(np.float32)), ids], f"{name}.scales")
         return self.node("Mul", [wide, scales], f"{name}.rows")
 
-    def linear(self, name: str, x: str, weight: Array, bias: Array, int8: bool = True) -> str:
+    def linear(
+        self, name: str, x: str, weight: Array, bias: Array, int8: bool = True, output: str | None = None
+    ) -> str:
         """x @ weight.T + bias; int8 with one scale an output column and one for the input of this run."""
         b = self.weight(f"{name}.bias", bias)
         if not (self.int8 and int8):
             product = self.node("MatMul", [x, self.weight(f"{name}.weight", weight.T)], f"{name}.product")
-            return self.node("Add", [product, b], name)
+            return self.node("Add", [product, b], output or name)
         whole, scale = self.quantised(weight.T, 0)
         w, s = self.weight(f"{name}.weight", whole), self.weight(f"{name}.scale", scale)
         zero = self.weight(f"{name}.zero", np.zeros(scale.shape, dtype=np.int8))
@@ -90,21 +94,35 @@ def _layer(g: Graph, w: Mapping[str, Array], p: str, name: str, x: str, heads: i
 
 
 def build(
-    state: Mapping[str, Array], heads: int = 12, int8: bool = True, weight_max: int = 127, keep: Sequence[str] = ()
+    state: Mapping[str, Array],
+    heads: int = 12,
+    int8: bool = True,
+    weight_max: int = 127,
+    keep: Sequence[str] = (),
+    beside: Mapping[str, Array] | None = None,
+    share: float = 0.0,
 ) -> onnx.ModelProto:
     """The graph of one window: subword ids and word features in, a score for each word and tag out.
 
     ``hidden`` is the encoder's last state at each word (its first subword), for whatever else wants to use it.
     ``keep`` names linear layers that stay in float. ``weight_max`` 63 avoids saturation on processors without VNNI.
+    ``beside`` is a fast network that learnt on the same embeddings, whose scores make ``share`` of the whole.
     """
     g = Graph(int8, weight_max)
     w = {k: np.asarray(v, dtype=np.float32) for k, v in state.items()}
     zero = g.weight("zero", np.zeros(1, dtype=np.int64))
-    states = _convolutions(g, w, zero) if "encoder.enter.weight" in w else _bert(g, w, zero, heads, keep)
-    twins = g.node("MatMul", ["same", states[0]], "twins")
-    joined = g.node("Concat", [*states, twins], "joined", axis=1)
-    mid = g.node("Gelu", [g.linear("mid", joined, w["mid.weight"], w["mid.bias"], "mid" not in keep)], "mid.gelu", MS)
-    g.linear("scores", mid, w["score.weight"], w["score.bias"], int8=False)
+    rows = g.embed("word", w["encoder.word.weight"], "ids")
+    fast = "encoder.enter.weight" in w
+    states = _convolutions(g, w, rows, zero) if fast else _bert(g, w, rows, zero, heads, keep)
+    own = _scores(g, w, states, "", "mid" not in keep, "own" if beside else "scores")
+    if beside:
+        b = {k: np.asarray(v, dtype=np.float32) for k, v in beside.items()}
+        theirs = _scores(g, b, _convolutions(g, b, rows, zero, BESIDE), BESIDE, True, "theirs")
+        parts = [
+            g.node("Mul", [x, g.weight(f"{x}.share", np.array(part, dtype=np.float32))], f"{x}.part")
+            for x, part in ((own, 1 - share), (theirs, share))
+        ]
+        g.node("Add", parts, "scores")
     value = helper.make_tensor_value_info
     inputs = [
         value("ids", TensorProto.INT64, [1, "subwords"]),
@@ -123,16 +141,24 @@ def build(
     )
 
 
+def _scores(g: Graph, w: Mapping[str, Array], states: Sequence[str], p: str, int8: bool, output: str) -> str:
+    """A score for each word and tag, from the states of the words; names begin with ``p``."""
+    twins = g.node("MatMul", ["same", states[0]], f"{p}twins")
+    joined = g.node("Concat", [*states, twins], f"{p}joined", axis=1)
+    mid = g.linear(f"{p}mid", joined, w["mid.weight"], w["mid.bias"], int8)
+    grown = g.node("Gelu", [mid], f"{p}mid.gelu", MS)
+    return g.linear(f"{p}scores", grown, w["score.weight"], w["score.bias"], int8=False, output=output)
+
+
 def _normalised(g: Graph, w: Mapping[str, Array], prefix: str, name: str, x: str) -> str:
     """The layer normalisation with the weights under ``prefix``."""
     parts = [g.weight(f"{name}.{kind}", w[f"{prefix}.{kind}"]) for kind in ("weight", "bias")]
     return g.node("LayerNormalization", [x, *parts], name, axis=-1, epsilon=EPSILON)
 
 
-def _bert(g: Graph, w: Mapping[str, Array], zero: str, heads: int, keep: Sequence[str]) -> list[str]:
+def _bert(g: Graph, w: Mapping[str, Array], rows: str, zero: str, heads: int, keep: Sequence[str]) -> list[str]:
     """``net.Encoder``: the states of each word's first and last subword."""
     e = "encoder."
-    rows = g.embed("word", w[e + "word.weight"], "ids")
     size = g.node("Shape", ["ids"], "size", start=1, end=2)
     places = g.node("Slice", [g.weight("place", w[e + "pos.weight"]), zero, size], "places")
     shapes = g.node("MatMul", ["features", g.weight("shape", w[e + "shape.weight"].T)], "shapes")
@@ -149,42 +175,47 @@ def _layers(w: Mapping[str, Array], prefix: str) -> int:
     return 1 + max((int(k.removeprefix(f"{prefix}layers.").split(".")[0]) for k in w if k.startswith(f"{prefix}layers.")), default=-1)
 
 
-def _convolutions(g: Graph, w: Mapping[str, Array], zero: str) -> list[str]:
-    """``net.Convolutions``: the state of each word."""
-    e = "encoder."
-    width = w[e + "norm.weight"].shape[0]
-    one = g.weight("one", np.ones(1, dtype=np.int64))
+def _convolutions(g: Graph, w: Mapping[str, Array], rows: str, zero: str, p: str = "") -> list[str]:
+    """``net.Convolutions``: the state of each word; names begin with ``p``."""
+    e = f"{p}encoder."
+    width = w["encoder.norm.weight"].shape[0]
+    one = g.weight(f"{p}one", np.ones(1, dtype=np.int64))
 
     def linear(name: str, x: str) -> str:
-        return g.linear(f"{e}{name}", x, w[f"{e}{name}.weight"], w[f"{e}{name}.bias"])
+        return g.linear(f"{e}{name}", x, w[f"encoder.{name}.weight"], w[f"encoder.{name}.bias"])
 
-    rows = g.node("Squeeze", [g.embed("word", w[e + "word.weight"], "ids"), zero], "rows")
-    sums = g.node("CumSum", [rows, zero], "sums")
-    first, last = g.node("Gather", [rows, "heads"], "first"), g.node("Gather", [rows, "tails"], "last")
-    since = g.node("Sub", [g.node("Gather", [sums, "tails"], "to_tail"), g.node("Gather", [sums, "heads"], "to_head")], "since")
-    count = g.node("Add", [g.node("Sub", ["tails", "heads"], "more"), one], "count")
-    length = g.node("Unsqueeze", [g.node("Cast", [count], "length", to=TensorProto.FLOAT), one], "lengths")
-    mean = g.node("Div", [g.node("Add", [since, first], "total"), length], "mean")
-    entered = linear("enter", g.node("Concat", [first, last, mean], "read", axis=1))
-    features = g.node("Gather", [g.node("Squeeze", ["features", zero], "shown"), "heads"], "seen")
-    shapes = g.node("MatMul", [features, g.weight("shape", w[e + "shape.weight"].T)], "shapes")
-    x = _normalised(g, w, f"{e}norm", f"{e}norm", g.node("Add", [entered, shapes], "shaped"))
-    layers = _layers(w, e)
+    def gather(x: str, at: str, name: str) -> str:
+        return g.node("Gather", [x, at], f"{p}{name}")
+
+    rows = g.node("Squeeze", [rows, zero], f"{p}rows")
+    sums = g.node("CumSum", [rows, zero], f"{p}sums")
+    first, last = gather(rows, "heads", "first"), gather(rows, "tails", "last_of")
+    since = g.node("Sub", [gather(sums, "tails", "to_tail"), gather(sums, "heads", "to_head")], f"{p}since")
+    count = g.node("Add", [g.node("Sub", ["tails", "heads"], f"{p}more"), one], f"{p}count")
+    length = g.node("Unsqueeze", [g.node("Cast", [count], f"{p}length", to=TensorProto.FLOAT), one], f"{p}lengths")
+    mean = g.node("Div", [g.node("Add", [since, first], f"{p}total"), length], f"{p}mean")
+    entered = linear("enter", g.node("Concat", [first, last, mean], f"{p}read", axis=1))
+    features = gather(g.node("Squeeze", ["features", zero], f"{p}shown"), "heads", "seen")
+    shapes = g.node("MatMul", [features, g.weight(f"{p}shape", w["encoder.shape.weight"].T)], f"{p}shapes")
+    x = _normalised(g, w, "encoder.norm", f"{e}norm", g.node("Add", [entered, shapes], f"{p}shaped"))
+    layers = _layers(w, "encoder.")
     for i in range(layers):
+        at = f"{p}{i}"
         if 2 * i == layers:
-            x = g.node("Add", [x, linear("twin", g.node("MatMul", ["same", x], "heard"))], "told")
-        edge = g.weight(f"{i}.edge", np.zeros((2**i, width), dtype=np.float32))
-        empty = [g.node("Concat", pair, f"{i}.{n}", axis=0) for n, pair in (("before", [edge, x]), ("after", [x, edge]))]
-        ends = g.node("Shape", [x], f"{i}.words", start=0, end=1)
-        step = g.weight(f"{i}.step", np.array([2**i], dtype=np.int64))
-        before = g.node("Slice", [empty[0], zero, ends, zero], f"{i}.left")
-        after = g.node("Slice", [empty[1], step, g.node("Add", [ends, step], f"{i}.end"), zero], f"{i}.right")
-        mixed = linear(f"layers.{i}.mix", g.node("Concat", [before, x, after], f"{i}.near", axis=1))
-        halves = [f"{i}.value", f"{i}.gate"]
-        g.nodes.append(helper.make_node("Split", [mixed], halves, name=f"{i}.split", axis=1, num_outputs=2))
-        gated = g.node("Mul", [halves[0], g.node("Sigmoid", [halves[1]], f"{i}.open")], f"{i}.gated")
-        x = _normalised(g, w, f"{e}layers.{i}.norm", f"{e}layers.{i}.norm", g.node("Add", [x, gated], f"{i}.sum"))
-    return [g.node("Identity", [x], "hidden")]
+            x = g.node("Add", [x, linear("twin", g.node("MatMul", ["same", x], f"{p}heard"))], f"{p}told")
+        edge = g.weight(f"{at}.edge", np.zeros((2**i, width), dtype=np.float32))
+        empty = [g.node("Concat", pair, f"{at}.{n}", axis=0) for n, pair in (("before", [edge, x]), ("after", [x, edge]))]
+        ends = g.node("Shape", [x], f"{at}.words", start=0, end=1)
+        step = g.weight(f"{at}.step", np.array([2**i], dtype=np.int64))
+        before = g.node("Slice", [empty[0], zero, ends, zero], f"{at}.left")
+        after = g.node("Slice", [empty[1], step, g.node("Add", [ends, step], f"{at}.end"), zero], f"{at}.right")
+        mixed = linear(f"layers.{i}.mix", g.node("Concat", [before, x, after], f"{at}.near", axis=1))
+        halves = [f"{at}.value", f"{at}.gate"]
+        g.nodes.append(helper.make_node("Split", [mixed], halves, name=f"{at}.split", axis=1, num_outputs=2))
+        gated = g.node("Mul", [halves[0], g.node("Sigmoid", [halves[1]], f"{at}.open")], f"{at}.gated")
+        total = g.node("Add", [x, gated], f"{at}.sum")
+        x = _normalised(g, w, f"encoder.layers.{i}.norm", f"{e}layers.{i}.norm", total)
+    return [x if p else g.node("Identity", [x], "hidden")]
 
 
 def build_pairs(
@@ -290,12 +321,14 @@ def build_pairs(
     )
 
 
-def weights(graph: bytes, encoder: str) -> dict[str, Array]:
+def weights(graph: bytes, encoder: str, part: str = "") -> dict[str, Array]:
     """The weights of a graph that :func:`build` or :func:`build_pairs` wrote, in float, by their names in torch.
 
-    ``encoder`` is the prefix of what belongs to the encoder there (empty for the pairs' graph).
+    ``encoder`` is the prefix of what belongs to the encoder there (empty for the pairs' graph); ``part`` is ``BESIDE``
+    for the second network of a graph that has two.
     """
-    have = {t.name: numpy_helper.to_array(t) for t in onnx.load_from_string(graph).graph.initializer}
+    everything = {t.name: numpy_helper.to_array(t) for t in onnx.load_from_string(graph).graph.initializer}
+    have = {k.removeprefix(part): v for k, v in everything.items() if k.startswith(part or BESIDE) == bool(part)}
     out: dict[str, Array] = {}
     for name, value in have.items():
         if name.endswith(".weight"):
@@ -305,7 +338,8 @@ def weights(graph: bytes, encoder: str) -> dict[str, Array]:
         elif name.endswith(".bias"):
             out[_torch_name(name, encoder)] = value
     if encoder:
-        word = have["word"].astype(np.float32) * have["word.scale"] if have["word"].dtype == np.int8 else have["word"]
+        word = everything["word"]
+        word = word.astype(np.float32) * everything["word.scale"] if word.dtype == np.int8 else word
         out |= {f"{encoder}word.weight": word, f"{encoder}shape.weight": have["shape"].T.copy()}
         if "place" in have:
             out[f"{encoder}pos.weight"] = have["place"]
@@ -321,13 +355,20 @@ def _torch_name(name: str, encoder: str) -> str:
 
 
 def write(
-    folder: Path, tagger: Mapping[str, Array], pairs: Mapping[str, Array] | None, tokenizer: Path, config: Mapping[str, Any], weight_max: int = 127
+    folder: Path,
+    tagger: Mapping[str, Array],
+    beside: Mapping[str, Array] | None,
+    pairs: Mapping[str, Array] | None,
+    tokenizer: Path,
+    config: Mapping[str, Any],
+    weight_max: int = 127,
 ) -> None:
     """A model folder: ``model.onnx``, ``pairs.onnx`` where there are ``pairs``, ``tokenizer.json``, ``config.json``; whole or not at all."""
     fresh = folder.with_name(folder.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    onnx.save(build(tagger, weight_max=weight_max), str(fresh / "model.onnx"))
+    share = config["beside"]["share"] if beside else 0.0
+    onnx.save(build(tagger, weight_max=weight_max, beside=beside, share=share), str(fresh / "model.onnx"))
     if pairs is not None:
         onnx.save(build_pairs(pairs, weight_max=weight_max), str(fresh / FILE))
     text = json.loads(tokenizer.read_text(encoding="utf-8"))

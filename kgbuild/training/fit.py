@@ -128,7 +128,7 @@ def _optimiser(networks: Networks, s: Settings) -> torch.optim.AdamW:
             add([p for p in layer.parameters() if p.ndim > 1], rate, 0.01)
             add([p for p in layer.parameters() if p.ndim == 1], rate, 0.0)
         rate = s.lr * s.decay**depth
-        add([encoder.word.weight, encoder.pos.weight], rate, 0.0)
+        add([encoder.pos.weight], rate, 0.0)
         add(list(encoder.norm.parameters()), rate, 0.0)
         add([encoder.shape.weight], s.head_lr, 0.0)
     add([*tagger.mid.parameters(), *tagger.score.parameters()], s.head_lr, 0.01)
