@@ -148,6 +148,25 @@ def test_labels_of_ones_own(tmp_path):
 
 
 @needs_torch
+def test_the_curve_of_few_statements_finds_how_often_they_are_right():
+    import numpy as np
+
+    from kgbuild.training.package import STRAIGHT, logistic
+
+    draw = np.random.default_rng(1)
+    said = draw.random(3000)
+    # of what is said with 0.9 three in four are right, of 0.5 one in four
+    right = draw.random(3000) < 1 / (1 + np.exp(-(np.log(said / (1 - said)) - np.log(3))))
+    found = logistic([(float(p), bool(ok)) for p, ok in zip(said, right, strict=True)])
+    assert np.interp([0.5, 0.9], found["stated"], found["true"]) == pytest.approx([0.25, 0.75], abs=0.04)
+    assert found["true"] == sorted(found["true"])
+    # where sure statements are wrong more often, none is told from another
+    turned = logistic([(float(p), bool(not ok)) for p, ok in zip(said, right, strict=True)])
+    assert turned["true"] == sorted(turned["true"])
+    assert logistic([(0.3, True), (0.9, True)]) == STRAIGHT
+
+
+@needs_torch
 def test_weights_come_back_from_the_packaged_graphs():
     import torch
 
