@@ -1,6 +1,7 @@
 """The trained tagger inside the pipeline: sound on any text, mended by the lexicon, and it travels with the pipeline."""
 
 import itertools
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from kgbuild import nlp
 from kgbuild.errors import ModelError
 from kgbuild.nlp.mentions import MODEL, Candidate, trust
 from kgbuild.nlp.model import PACKAGED, read_model
-from kgbuild.nlp.tagger import Lattice, Tagger, Transitions, legal
+from kgbuild.nlp.pairs import FILE
+from kgbuild.nlp.tagger import FILES, Lattice, Tagger, Transitions, legal
 from kgbuild.records import Paper
 
 PIPELINES = {name: nlp.load(name) for name in PACKAGED}
@@ -55,6 +57,35 @@ def test_the_model_travels_with_the_pipeline(tmp_path: Path):
     assert list(nlp.extract(nlp.load().from_bytes(LANGUAGE.to_bytes()), [paper])) == expected
     LANGUAGE.to_disk(tmp_path / "pipeline")
     assert list(nlp.extract(nlp.load().from_disk(tmp_path / "pipeline"), [paper])) == expected
+
+
+@pytest.mark.parametrize("file", [*FILES, FILE])
+@pytest.mark.parametrize("content", [b"", b"{}", b"nest"])
+def test_a_damaged_model_is_one_sentence(file: str, content: bytes, tmp_path: Path):
+    shutil.copytree(PACKAGED["default"], tmp_path / "model")
+    (tmp_path / "model" / file).write_bytes(content)
+    with pytest.raises(ModelError, match=r"the model in .* is damaged, or made for another version"):
+        nlp.load(str(tmp_path / "model"))
+
+
+def test_a_text_that_is_no_abstract_is_left_to_the_rules():
+    text = Paper(id="x", title="Birds", abstract="We propose FinchNet. " + "We test BERT, T5, LLaMA and GPT-4 on SQuAD, GLUE and COCO. " * 3 + "Bird" * 3)
+    long = Paper(id="y", title="Birds", abstract=" ".join(f"We test Net{n}A, Net{n}B and Net{n}C on Set{n}A." for n in range(400)))
+    (_, short), (_, many) = nlp.extract(LANGUAGE, [text, long])
+    assert any(r.source.startswith("pairs") for r in short.relations)
+    assert many.mentions
+    assert not any(r.source.startswith("pairs") for r in many.relations)
+
+
+def test_half_a_surrogate_pair_is_read_over():
+    ((_, x),) = nlp.extract(LANGUAGE, [Paper(id="x", title="T", abstract="\ud800 We test BERT on SQuAD.")])
+    assert {"T\n\ud800 We test BERT on SQuAD."[m.start : m.end] for m in x.mentions} >= {"BERT", "SQuAD"}
+
+
+def test_without_the_tagger_the_rules_stand():
+    pipeline = nlp.load()
+    with pipeline.select_pipes(disable=["kg_model"]):
+        assert pipeline("Birds\nWe propose FinchNet for image classification.")._.kg_relations
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path):

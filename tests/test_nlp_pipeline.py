@@ -297,6 +297,13 @@ def test_a_pattern_of_the_user_adds_to_what_the_model_sees(tmp_path, model, more
     assert (("feather", "aviary") in [(e.text, e._.kg_source) for e in doc.ents]) == found
 
 
+@pytest.mark.parametrize("model", extraction.MODELS)
+def test_what_a_rule_of_the_user_states_stands_whatever_a_model_makes_of_it(model, mine):
+    doc = extraction.load(model, rules=[mine])("Birds\nBERT nests in the SQuAD. It is 3% merrier.")
+    assert [(r["type"], r["confidence"] > 0.2) for r in doc._.kg_relations if "nests-in" in r["source"].split("+")] == [("EVALUATED_ON", True)]
+    assert [(r["value"], r["kind"]) for r in doc._.kg_results if r["source"] == "merrier"] == [("3%", "cost")]
+
+
 def test_rows_of_the_user_add_to_ours_replace_them_and_switch_them_off(mine, tmp_path):
     nlp = extraction.load("rules", rules=[mine])
     check_mine(nlp(READ))

@@ -262,6 +262,11 @@ def test_every_head_noun_ends_a_term(row):
         assert [s for _, s in found_by(row, text)] == [f"feathered {head}"]
 
 
+@pytest.mark.parametrize("pattern", ["(?P<name>{CAP}|[a-z]+-set) aviary", "(?P<name>{CAP})? ?aviary", "(?P<name>{CAP}?[a-z]+) aviary", "(?P<name>{CAP}) aviary|nest"])
+def test_patterns_that_may_begin_otherwise_are_tried_everywhere(pattern):
+    assert rules._lead(pattern) == ""
+
+
 def test_patterns_that_begin_with_a_name_find_the_same_by_where_names_start():
     texts = [paper.text for paper in sources.read(sample(), lambda rejected: None)]
     found = lambda matches: [m.span() for m in matches]  # noqa: E731

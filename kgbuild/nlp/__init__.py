@@ -19,6 +19,7 @@ from kgbuild.nlp.components import RowComponent
 from kgbuild.nlp.rows import Row
 from kgbuild.nlp.rules import Rules
 from kgbuild.nlp.ruleset import Ruleset, read_ruleset
+from kgbuild.nlp.tagger import SURROGATE
 from kgbuild.nlp.text import make_tokenizer
 from kgbuild.records import Extraction, Mention, Paper, as_row, from_json
 
@@ -94,7 +95,8 @@ def extract(
     nlp: Language, papers: Iterable[Paper], *, batch_size: int = 64, n_process: int = 1
 ) -> Iterator[tuple[Paper, Extraction]]:
     """Each paper with what the pipeline read in it, in order; ``n_process`` processes share the work."""
-    pairs = ((paper.text, paper) for paper in papers)
+    # spaCy refuses half a surrogate pair
+    pairs = ((SURROGATE.sub("\ufffd", paper.text), paper) for paper in papers)
     for doc, paper in nlp.pipe(pairs, as_tuples=True, batch_size=batch_size, n_process=n_process):
         yield paper, to_extraction(doc, paper.key)
 

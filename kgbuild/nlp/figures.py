@@ -84,7 +84,11 @@ class Rules:
 
     def __init__(self, rows: Iterable[Row]) -> None:
         self.cues: list[tuple[re.Pattern[str] | None, re.Pattern[str] | None, Row]] = []
+        self.added: set[str] = set()
+        """Ids of the user's rows: what they state stands, whatever a network makes of it."""
         for row in rows:
+            if row.get("adds"):
+                self.added.add(row["id"])
             try:
                 before = re.compile(rf"(?:{row['before']})\s*\(?$", re.IGNORECASE) if "before" in row else None
                 after = re.compile(rf"\)?\s*(?:{row['after']})", re.IGNORECASE) if "after" in row else None

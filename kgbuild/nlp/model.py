@@ -22,6 +22,9 @@ from kgbuild.schema import load_schema
 PACKAGED = {name: Path(__file__).parent / "models" / name for name in ("default", "fast")}
 """The models that come with the package: name -> folder."""
 
+LONGEST = 5_000_000
+"""Pairs times words up to which the network reads a text; an abstract has a twentieth of it. Memory grows with it."""
+
 STATES = "kg_states"
 """Key in ``doc.user_data`` under which the tagger leaves its words and their states for ``kg_pairs``, which removes them."""
 
@@ -29,8 +32,8 @@ STATES = "kg_states"
 class Model:
     """Proposes the mentions that a trained tagger sees. The model's files travel with the pipeline when it is saved."""
 
-    def __init__(self, files: Mapping[str, bytes]) -> None:
-        self._use(files)
+    def __init__(self, folder: Path) -> None:
+        self._use(read_model(folder), str(folder))
 
     def __call__(self, doc: Doc) -> Doc:
         words, scores, states = self._tagger.encode(text_of(doc))
@@ -47,7 +50,7 @@ class Model:
 
     def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> Model:
         """Take over what :meth:`to_bytes` gave."""
-        self._use(srsly.msgpack_loads(data))
+        self._use(srsly.msgpack_loads(data), "the serialised pipeline")
         return self
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
@@ -58,16 +61,23 @@ class Model:
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> Model:
         """Read a model folder. Raises ModelError where it is none."""
-        self._use(read_model(Path(path)))
+        self._use(read_model(Path(path)), str(path))
         return self
 
-    def _use(self, files: Mapping[str, bytes]) -> None:
+    def _use(self, files: Mapping[str, bytes], where: str) -> None:
         self._files = files
-        self._tagger = Tagger.load(files)
         self.pairs: pairs.Pairs | None = None
         """The network for relations, where the model has one."""
-        if pairs.FILE in files:
-            self.pairs = pairs.Pairs.load(files[pairs.FILE], json.loads(files["config.json"])["pairs"], load_schema())
+        try:
+            self._tagger = Tagger.load(files)
+            if pairs.FILE in files:
+                self.pairs = pairs.Pairs.load(files[pairs.FILE], json.loads(files["config.json"])["pairs"], load_schema())
+        except Exception as e:  # onnxruntime and tokenizers raise what they like for a damaged file
+            fault = " ".join(str(e).split())[:200]
+            raise ModelError(
+                f"the model in {where} is damaged, or made for another version of kgbuild ({type(e).__name__}: {fault}); "
+                "train it again, or install kgbuild again where it is a packaged one"
+            ) from e
 
 
 def read_model(folder: Path) -> dict[str, bytes]:
@@ -78,14 +88,15 @@ def read_model(folder: Path) -> dict[str, bytes]:
             files[pairs.FILE] = (folder / pairs.FILE).read_bytes()
         return files
     except OSError as e:
-        raise ModelError(f"{folder} holds no model: cannot read {e.filename}; install kgbuild again") from e
+        mend = "install kgbuild again" if folder in PACKAGED.values() else "name a folder that kgbuild train wrote"
+        raise ModelError(f"{folder} holds no model: cannot read {e.filename}; {mend}") from e
 
 
 @Language.factory("kg_model", default_config={"path": None}, assigns=["doc.spans"])
 def make_model(nlp: Language, name: str, path: str | None) -> Model:
     """The packaged model of this name (``default`` where there is none), or the one in the folder ``path``."""
     model = path or "default"
-    return Model(read_model(PACKAGED.get(model, Path(model))))
+    return Model(PACKAGED.get(model, Path(model)))
 
 
 class Relater:
@@ -98,19 +109,24 @@ class Relater:
         self._nlp = nlp
 
     def __call__(self, doc: Doc) -> Doc:
+        if STATES not in doc.user_data:  # kg_model is switched off
+            return doc
         words, states = doc.user_data.pop(STATES)
         model: pairs.Pairs = self._nlp.get_pipe("kg_model").pairs  # type: ignore[attr-defined]
         wordings: Wordings = self._nlp.get_pipe("kg_relations").rules  # type: ignore[attr-defined]
         cues: figures.Rules = self._nlp.get_pipe("kg_results").rules  # type: ignore[attr-defined]
         text, mentions = text_of(doc), named(doc)
         spans = sentence_spans(doc)
+        known, entities = figures.candidates(text, spans, mentions), len({m.entity for m in mentions})
+        if (1 + entities + len(known)) * entities * (1 + len(words)) > LONGEST:
+            return doc  # no abstract: what the rules state stands
         stated, told = [Relation(**r) for r in doc._.kg_relations], [Result(**r) for r in doc._.kg_results]
         paper = pairs.sheet(
             text,
             spans,
             words,
             mentions,
-            figures.candidates(text, spans, mentions),
+            known,
             stated,
             told,
             model.may,

@@ -379,7 +379,8 @@ def relations(
 
     Where a rule says the same, it is the rule's statements with their places; else the sentence is the one that the
     network looked at most of those that name both ends, or those of the two mentions that stand closest.
-    Statements of rules that are denied, doubted or planned stay as they are: the network is taught what is asserted.
+    Statements of rules that are denied, doubted or planned stay as they are: the network is taught what is asserted; and
+    so do those of the user's own rules.
     """
     sure = {m.entity: 0.0 for m in mentions} | {PAPER: 1.0}
     where: dict[str, list[tuple[int, Named]]] = {m.entity: [] for m in mentions}
@@ -413,7 +414,9 @@ def relations(
         confidence = model.sure(kind, float(raw[k, t]))
         same = said.pop((kind, head, tail), [])
         if same:
-            out += (replace(r, confidence=confidence, source=f"{SOURCE}+{r.source}") for r in same)
+            for r in same:
+                sure_of = max(confidence, r.confidence) if r.source in rules.added else confidence
+                out.append(replace(r, confidence=sure_of, source=f"{SOURCE}+{r.source}") if r.polarity == "asserted" else r)
             continue
         u, v = _closest(where.get(head, []), where[tail], looked[k])
         named = [m for m in (u, v) if m is not None]
@@ -435,7 +438,7 @@ def relations(
                 polarity=polarity,
             )
         )
-    out += (r for rows in said.values() for r in rows if r.polarity != "asserted")
+    out += (r for rows in said.values() for r in rows if r.polarity != "asserted" or r.source in rules.added)
     return sorted((compared(r, text, mentions) for r in out), key=lambda r: (r.sentences, r.tail_span, r.type, r.head))
 
 
@@ -465,7 +468,7 @@ def results(
     rules: Rules,
 ) -> list[Result]:
     """The figures that the network holds for results, and what it takes them to be about, where the form of
-    the text does not say that; units and directions are the rules'."""
+    the text does not say that; units and directions are the rules'. What the user's own rules say stays as it is."""
     sure = {m.entity: 0.0 for m in mentions} | {PAPER: 1.0}
     for m in mentions:
         sure[m.entity] = max(sure[m.entity], m.confidence)
@@ -474,6 +477,10 @@ def results(
     begins = [a for a, _ in spans]
     out = []
     for k, f in enumerate(paper.figures):
+        same = by_start.get(f.start)
+        if same is not None and same.source in rules.added:
+            out.append(same)
+            continue
         if 1 - float(scores.kinds[k, 0]) < model.least_figure:
             continue
         kind = int(scores.kinds[k, 1:].argmax())
@@ -484,7 +491,6 @@ def results(
             ends[role] = by_form.get((f.start, role), likely)
             raw *= 1.0 if role == "task" else chance * sure[ends[role] or PAPER]
         sentence = spans[max(0, bisect_right(begins, f.start) - 1)]
-        same = by_start.get(f.start)
         cue = rules.cue(text, f, sentence) or {}
         out.append(
             Result(

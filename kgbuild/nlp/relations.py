@@ -138,8 +138,12 @@ class Rules:
         self.wordings: list[tuple[re.Pattern[str], tuple[frozenset[str], ...], Row]] = []
         self.cues: list[tuple[re.Pattern[str], Row]] = []
         self.attachments: dict[tuple[str, str], list[Row]] = defaultdict(list)
+        self.added: set[str] = set()
+        """Ids of the user's rows: what they state stands, whatever a network makes of it."""
         self._fitting: dict[tuple[frozenset[str], bool, bool], list[tuple[re.Pattern[str], Row]]] = {}
         for row in rows:
+            if row.get("adds"):
+                self.added.add(row["id"])
             if "pattern" in row:
                 try:
                     pattern = re.compile(expand(row["pattern"]))

@@ -65,6 +65,7 @@ _ITEM = re.compile(expand("{ITEM}"))
 _STARTS = {name: re.compile(expand(f"{{{name}}}{{WORD}}")) for name in ("NAMED", "CAPITAL")}
 """Where a name, or a capitalised word, may start."""
 _LEADS = re.compile(r"\(\?P<names?>\{(NAME|CAP|LIST)\}")
+_OPTIONAL = re.compile(r"[?*]|\{[\d,]")
 _FIRST_WORD = re.compile(r"(\w+)\s+")
 _TAIL = re.compile(
     r"(?:['’]s|[-–](?:based|style|like|driven|guided|free|level|aware|trained|tuned|generated|specific|powered|enhanced|augmented|"
@@ -159,10 +160,20 @@ class Rules:
 def _lead(pattern: str) -> str:
     """What every match of a pattern begins with, as a key of ``_STARTS``; empty where it may begin otherwise."""
     lead = _LEADS.match(pattern)
-    whole = re.sub(r"\\.|\[[^\]]*\]", "", pattern)
-    while (rest := re.sub(r"\([^()]*\)", "", whole)) != whole:
-        whole = rest
-    return "" if lead is None or "|" in whole else "NAMED" if lead[1] == "NAME" else "CAPITAL"
+    if lead is None:
+        return ""
+    plain = re.sub(r"\\.|\[[^\]]*\]", lambda m: "." * len(m.group()), pattern)
+    depth, first = 0, 0
+    for i, c in enumerate(plain):
+        depth += (c == "(") - (c == ")")
+        # another way to begin, of the whole or within the group that it begins with
+        if c == "|" and depth <= (not first):
+            return ""
+        if not depth and not first:
+            first = i
+    if _OPTIONAL.match(plain, lead.end()) or _OPTIONAL.match(plain, first + 1):
+        return ""
+    return "NAMED" if lead[1] == "NAME" else "CAPITAL"
 
 
 def _matches(pattern: re.Pattern[str], text: str, starts: Iterable[int]) -> Iterator[re.Match[str]]:

@@ -97,7 +97,7 @@ def read_ruleset(paths: Iterable[str | Path] = ()) -> Ruleset:
                 raise RuleError(f"{where}: {e}") from None
             if holder not in (None, table):
                 raise RuleError(f"{where}: the id {row['id']!r} is that of a row of {holder}, and this one is of {table}; give it another")
-            if table == "patterns":
+            if table in ("patterns", "relations", "figures"):
                 row.setdefault("adds", True)
             (ours if row["id"] in ours[table] else mine)[table][row["id"]] = row
     return {name: [*mine[name].values(), *ours[name].values()] for name in TABLES}

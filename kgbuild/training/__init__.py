@@ -5,6 +5,7 @@ Needs the extra ``train`` (torch, onnx); without it, everything else of kgbuild 
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train; the defaults are those of the packaged model."""
+    """How to train in one run. The packaged model took several, see ``training/README.md``."""
 
     labels: tuple[str, ...] = LABELS
     """In the order of the model's tags. Relations are learnt where they are the schema's."""
@@ -94,7 +95,8 @@ def train(
         learnt = records
     elif settings.hold >= len(records):
         raise ModelError(
-            f"{gold} has {len(records)} records, of which {settings.hold} are to be held out: none is left to train on"
+            f"{gold} has {len(records)} records, of which {settings.hold} are to be held out: none is left to train on; "
+            "give a smaller --hold, or --held-out FILE"
         )
     else:
         learnt, held = split(records, settings.hold, settings.hold_seed)
@@ -113,5 +115,6 @@ def train(
     for n, record in enumerate([*learnt, *guessed], 1):
         examples.append(reader.example(record, mentions_only=n > len(learnt)))
         progress("read", n, len(learnt) + len(guessed))
-    fit(networks, examples, reader, settings, out, progress)
+    data = hashlib.sha256("\n".join(r.model_dump_json() for r in (*learnt, *guessed, *held)).encode("utf-8", "surrogatepass"))
+    fit(networks, examples, reader, settings, data.hexdigest()[:16], out, progress)
     return package(networks, reader, held, settings, base, out, progress)

@@ -6,6 +6,7 @@ import os
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,12 @@ class Networks(nn.Module):
 
 
 def fit(
-    networks: Networks, examples: Sequence[Example], reader: Reader, s: Settings, out: Path, progress: Progress
+    networks: Networks, examples: Sequence[Example], reader: Reader, s: Settings, data: str, out: Path, progress: Progress
 ) -> None:
-    """Trains in place; ``out`` holds ``state.pt``, from which the same call goes on, and ``log.txt``."""
+    """Trains in place; ``out`` holds ``state.pt``, from which the same call goes on, and ``log.txt``.
+
+    ``data`` is a hash of the records: a run goes on only with the records and settings that it began with.
+    """
     items: list[Item] = []
     lost = 0
     for e in examples:
@@ -52,12 +56,12 @@ def fit(
     epoch_steps = -(-len(items) // s.batch)
     total, step = max(1, round(epoch_steps * s.epochs)), 0
     state_path = out / "state.pt"
-    fingerprint = f"{s} {len(items)}"
+    fingerprint = f"{replace(s, every=1)} {data}"
     if state_path.exists():
         state = torch.load(state_path, weights_only=True)
         if state["settings"] != fingerprint:
             raise ModelError(
-                f"{out} holds a run with other settings or records ({state['settings']}); give another folder"
+                f"{out} holds a run with other settings or records ({state['settings']}, now {fingerprint}); give another folder"
             )
         networks.load_state_dict(state["networks"])
         optimiser.load_state_dict(state["optimiser"])

@@ -29,6 +29,8 @@ from kgbuild.training.fit import Networks
 
 KEEP = 0.42
 """Threshold of a surface before any is fitted."""
+UNFITTED = 0.3
+"""Threshold of a relation where no papers are held out to fit one."""
 GRID = (0.3, 0.34, 0.38, 0.42, 0.46, 0.5, 0.54)
 NEVER = 1.01
 BIN = 75
@@ -120,9 +122,11 @@ def package(
     """
     folder = out / "model"
     config = _config(networks, s)
-    if not held and base is not None:
-        old = json.loads((base / "config.json").read_text(encoding="utf-8"))
-        config |= {k: old[k] for k in ("decoding", "calibration", "pairs") if k in old}
+    if not held:
+        config["pairs"]["least"] = [UNFITTED] * len(TYPES)
+        old = json.loads((base / "config.json").read_text(encoding="utf-8")) if base is not None else {}
+        if old.get("labels") == config["labels"]:
+            config |= {k: old[k] for k in ("decoding", "calibration", "pairs") if k in old}
     beside = None
     if s.beside is not None:
         if (beside := beside_of(PACKAGED.get(s.beside, Path(s.beside)), networks)) is None:
