@@ -197,7 +197,12 @@ def _config(networks: Networks, s: Settings) -> dict[str, Any]:
             "shapes": pairs.FIGURE_FEATURES,
             "calibration": {"relation": STRAIGHT},
         },
-        "about": {k: v for k, v in asdict(s).items() if k not in ("labels", "threads", "every")},
+        # of models their names, not where they lay
+        "about": {
+            k: Path(v).name if k in ("start", "beside") and v else v
+            for k, v in asdict(s).items()
+            if k not in ("labels", "threads", "every")
+        },
     }
 
 
