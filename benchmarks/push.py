@@ -4,9 +4,9 @@
     peers/bin/python benchmarks/push.py [--workspace WS] [--relationships 1000000] [--plugins DIR]
 
 DIR holds the jars apoc-core and apoc-common (org.neo4j.procedure, the version of the server's line), without which
-Neo4jWriter and add_graph_documents do not run; they are then left out. Every writer starts from an empty database, on a
-server that has served all of them before: Java compiles as it runs, and a cold server is several times slower. Slow
-writers get the first ``--peer-papers`` papers of the graph with all that hangs on them, and push gets these too. CPU
+Neo4jWriter and add_graph_documents do not run; they are then left out. Every writer starts from an empty database and
+makes the same constraints and indexes, on a server that has served all of them before: Java compiles as it runs, and a
+cold server is several times slower. Slow writers get the first ``--peer-papers`` papers of the graph with all that hangs on them, and push gets these too. CPU
 seconds are those of server and client together; on a machine that does other work besides they tell more than the clock.
 Linux only.
 """
@@ -103,6 +103,13 @@ class Bench:
 
 def driver(running: server.Server) -> neo4j.Driver:
     return neo4j.GraphDatabase.driver(running.uri, auth=(running.username, running.password or ""), notifications_min_severity="OFF")
+
+
+def set_up(connection: neo4j.Driver) -> None:
+    """The constraints and indexes that a push makes, for every writer alike."""
+    for statement in ddl.statements(SCHEMA).values():
+        connection.execute_query(statement, database_="neo4j")
+    connection.execute_query("CALL db.awaitIndexes(600)", database_="neo4j")
 
 
 def synthetic(folder: Path, relationships: int) -> GraphTables:
@@ -210,10 +217,9 @@ def _stored(row: Row, without: tuple[str, ...] = ()) -> Row:
 
 
 def bare(running: server.Server, tables: GraphTables, verb: str = "CREATE") -> None:
-    """What any writer is bounded by: UNWIND and CREATE (or MERGE), unique ids, nothing compared."""
+    """What any writer is bounded by: UNWIND and CREATE (or MERGE), nothing compared."""
     with driver(running) as connection:
-        for statement in ddl.constraints(SCHEMA).values():
-            connection.execute_query(statement, database_="neo4j")
+        set_up(connection)
         for kind, name, head, tail, batch in rows(tables):
             if kind == "node":
                 statement = f"UNWIND $rows AS row {verb} (n:{name} {{id: row.id}}) SET n += row.properties"
@@ -224,10 +230,8 @@ def bare(running: server.Server, tables: GraphTables, verb: str = "CREATE") -> N
 
 
 def row_by_row(running: server.Server, tables: GraphTables) -> None:
-    """One MERGE a row, each in a transaction of its own."""
+    """One MERGE a row, each in a transaction of its own. The set-up is left out, as it would count for more than the rows."""
     with driver(running) as connection:
-        for statement in ddl.constraints(SCHEMA).values():
-            connection.execute_query(statement, database_="neo4j")
         singles = ((name, row) for kind, name, _, _, batch in rows(tables) if kind == "node" for row in batch)
         for name, row in islice(singles, ROW_BY_ROW):
             statement = f"MERGE (n:{name} {{id: $id}}) SET n += $properties"
@@ -248,19 +252,19 @@ def graphrag(running: server.Server, tables: GraphTables) -> None:
                 ends = {"start_node_id": f"{head}/{row['head']}", "end_node_id": f"{tail}/{row['tail']}"}
                 graph.relationships.append(Neo4jRelationship(type=name, properties=row["properties"], **ends))
     with driver(running) as connection:
+        set_up(connection)
         done = asyncio.run(Neo4jWriter(connection, neo4j_database="neo4j").run(graph))
     if done.status != "SUCCESS":
         raise RuntimeError(done.metadata)
 
 
 def langchain(running: server.Server, tables: GraphTables) -> None:
-    """add_graph_documents of langchain-neo4j, a document for every 1,000 items; without unique ids it never ends."""
+    """add_graph_documents of langchain-neo4j, a document for every 1,000 items."""
     from langchain_neo4j import Neo4jGraph
     from langchain_neo4j.graphs.graph_document import GraphDocument, Node, Relationship
 
     with driver(running) as connection:
-        for statement in ddl.constraints(SCHEMA).values():
-            connection.execute_query(statement, database_="neo4j")
+        set_up(connection)
     graph = Neo4jGraph(running.uri, running.username, running.password, database="neo4j", refresh_schema=False)
     for kind, name, head, tail, batch in rows(tables):
         for start in range(0, len(batch), 1_000):
@@ -289,7 +293,7 @@ def measure(bench: Bench, title: str, tables: GraphTables, scratch: Path, peer_p
     print("| writer | items | seconds | items/s | CPU seconds |\n|---|---:|---:|---:|---:|", flush=True)
     peers: list[Write] = [graphrag, langchain] if bench.plugins else []
     writers: list[Write] = [bare, partial(bare, verb="MERGE"), *peers, push]
-    for _ in range(2):
+    for _ in range(3):
         for work in writers:
             work(bench.emptied(), little)
         push(bench.running, changed(little, Path(tempfile.mkdtemp(dir=scratch)) / "changed"), little)
@@ -298,9 +302,9 @@ def measure(bench: Bench, title: str, tables: GraphTables, scratch: Path, peer_p
         print(f"| {name} | {n:,} | {cost.seconds:.2f} | {n / cost.seconds:,.0f} | {cost.cpu:.2f} |", flush=True)
         return Cost(cost.seconds / n, cost.cpu / n)
 
-    def write(name: str, work: Write, graph: GraphTables, n: int | None = None) -> Cost:
+    def write(name: str, work: Write, graph: GraphTables) -> Cost:
         running = bench.emptied()
-        return show(name, n or size(graph), bench.timed(lambda: work(running, graph))[0])
+        return show(name, size(graph), bench.timed(lambda: work(running, graph))[0])
 
     create = write("UNWIND and CREATE, nothing else", bare, tables)
     running = bench.emptied()
@@ -317,10 +321,14 @@ def measure(bench: Bench, title: str, tables: GraphTables, scratch: Path, peer_p
     whole = size(few) == items
     again = every if whole else write("kgbuild push, the peers' part", push, few)
     merge = write("UNWIND and MERGE, nothing else", partial(bare, verb="MERGE"), few)
-    write("row by row MERGE", row_by_row, few, ROW_BY_ROW)
+    running = bench.emptied()
+    with driver(running) as connection:
+        set_up(connection)
+    single = show("row by row MERGE", ROW_BY_ROW, bench.timed(lambda: row_by_row(running, few))[0])
     ratios = {
         "UNWIND and CREATE / push (at least 0.8)": (create, every),
         "UNWIND and MERGE / push": (merge, again),
+        "row by row MERGE / push": (single, again),
         "first push / push after 1 % changed (at least 20)": (first, third),
         "first push / the next such push": (first, fourth),
         "first push / one without the graph before": (first, fifth),
