@@ -113,8 +113,9 @@ def test_a_fast_network_beside_another_speaks_its_part(gold, tmp_path):
     # of the packaged one, its own part counts
     assert not np.allclose(both[1], alone[1], atol=0.1)
     assert not np.allclose(both[1], beside[1], atol=0.1)
+    train(gold, tmp_path / "plain", replace(FEW, epochs=0, hold=0, start=None), silent)
     with pytest.raises(ModelError, match="no fast network"):
-        train(gold, tmp_path / "none", replace(FEW, epochs=0, beside=str(PACKAGED["default"])), silent)
+        train(gold, tmp_path / "none", replace(FEW, epochs=0, beside=str(tmp_path / "plain" / "model")), silent)
 
 
 @needs_torch
