@@ -52,7 +52,7 @@ def bert_base(folder: Path) -> None:
     state |= {f"{k}.bias": np.zeros(width, dtype=np.float32) for k in norms}
     state["score.bias"][0] = 20.0  # no mention
     folder.mkdir()
-    onnx.save(export.build(state, int8=False), folder / "float.onnx")
+    onnx.save(export.build(state, each=64, int8=False), folder / "float.onnx")
     options = {"DefaultTensorType": onnx.TensorProto.FLOAT}
     quantize_dynamic(folder / "float.onnx", folder / "model.onnx", weight_type=QuantType.QInt8, extra_options=options)
     (folder / "float.onnx").unlink()

@@ -143,7 +143,10 @@ class KnowledgeGraph:
         for p in query.parameters:
             if p.labels and bound[p.name] is not None:
                 bound[p.name] = self.entity(bound[p.name], p.labels).id
-        return self.cypher(query.text, **bound)
+        rows = self.cypher(query.text, **bound)
+        if not rows and (edges := [bound[p.name] for p in query.parameters if p.type == "edge"]):
+            raise NotFoundError(f"no relationship or result of this graph has the id {edges[0]!r}; questions give ids as `edge`")
+        return rows
 
     def cypher(self, text: str, /, **parameters: object) -> list[Row]:
         """Rows of a Cypher query that only reads, run by the embedded store. Raises StoreError where it fails."""

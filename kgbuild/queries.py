@@ -6,7 +6,8 @@
     // column method (string): Name of the method.
     MATCH …
 
-A parameter's type is string, integer, float or date, or one or more labels: then it names an entity. A parameter
+A parameter's type is string, integer, float or date; ``label``, a label of entities; ``edge``, the id of a relationship
+or result; or one or more labels: then it names an entity. A parameter
 without a default must be given; the default ``null`` means that it may be left out. The text below the header is plain Cypher that
 runs unchanged in the embedded store and in Neo4j Browser (``:param dataset => 'SQuAD'``).
 """
@@ -26,7 +27,7 @@ from kgbuild.resources import resource
 from kgbuild.schema import GraphSchema, load_schema
 
 _REQUIRED = object()
-_SCALARS: Mapping[str, type] = {"string": str, "integer": int, "float": float, "date": date}
+_SCALARS: Mapping[str, type] = {"string": str, "integer": int, "float": float, "date": date, "label": str, "edge": str}
 _TITLE = re.compile(r"// (?P<name>[a-z][a-z0-9-]*): (?P<about>.+)")
 _PARAM = re.compile(r"// param (?P<name>[a-z_]+) \((?P<type>[\w, ]+?)(?: = (?P<default>[^)]+))?\): (?P<about>.+)")
 _COLUMN = re.compile(r"// column (?P<name>[a-z_]+) \((?P<type>[a-z ]+)\): (?P<about>.+)")
@@ -38,7 +39,7 @@ class Parameter:
 
     name: str
     type: str
-    """``string``, ``integer``, ``float`` or ``date``; ``entity`` where ``labels`` are given."""
+    """``string``, ``integer``, ``float``, ``date``, ``label`` or ``edge``; ``entity`` where ``labels`` are given."""
     labels: tuple[str, ...]
     about: str
     default: Any = _REQUIRED
@@ -55,13 +56,15 @@ class Parameter:
         wanted = _SCALARS.get(self.type, str)
         try:
             if isinstance(value, str) and wanted is not str:
-                return date.fromisoformat(value) if wanted is date else wanted(value)
-            if wanted is float and type(value) is int:
-                return float(value)
+                value = date.fromisoformat(value) if wanted is date else wanted(value)
+            elif wanted is float and type(value) is int:
+                value = float(value)
         except ValueError:
             pass
         if type(value) is int and not (0 if self.name == "limit" else -(2**63)) <= value < 2**63:
             raise QueryError(f"parameter {self.name} is {value}, which is out of range")
+        if self.type == "label" and value not in (labels := load_schema().entity_labels):
+            raise QueryError(f"parameter {self.name} is {value!r}, which is no label of entities; there is {', '.join(labels)}")
         if type(value) is wanted:
             return value
         raise QueryError(f"parameter {self.name} must be {_article(self.type)} {self.type}, not {value!r}")

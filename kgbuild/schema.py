@@ -97,9 +97,9 @@ class GraphSchema(_Strict):
         return rel is not None and head in rel.heads and tail in rel.tails and (not rel.same or head == tail)
 
 
-def load_schema(path: Path | None = None) -> GraphSchema:
+def load_schema(path: str | Path | None = None) -> GraphSchema:
     """The packaged schema, or the one at ``path``. Raises SchemaError with the place of the first fault."""
-    return _load(path or resource("schemas") / "graph.yaml")
+    return _load(Path(path) if path else resource("schemas") / "graph.yaml")
 
 
 @lru_cache(maxsize=8)

@@ -1,5 +1,5 @@
 // evidence: Who says so? Every statement behind a relationship or a result, also the negated and hedged ones.
-// param edge (string): Id of the relationship or result, as the other queries return it.
+// param edge (edge): Id of the relationship or result, as the other queries return it.
 // column paper (string): Title of the paper.
 // column year (integer): Its year, where known.
 // column polarity (string): asserted, negated, hedged, future or others.

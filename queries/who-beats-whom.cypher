@@ -1,4 +1,5 @@
 // who-beats-whom: Which methods are said to outperform which, and who says the opposite?
+// Surest first.
 // param dataset (Dataset, Benchmark = null): Only comparisons on this data set, by name, alias or id.
 // param method (Method = null): Only comparisons with this method, by name, alias or id.
 // param limit (integer = 20): Rows at most.
@@ -8,7 +9,9 @@
 // column paper (string): Title of the paper that says so.
 // column year (integer): Its year, where known.
 // column contested (boolean): Whether some paper says the opposite, on the same data where that is stated.
-// column sentence (string): What it says.
+// column confidence (float): Confidence of the statement.
+// column sentences (list of string): What it says.
+// column edge (string): Id of the relationship, for the evidence query.
 MATCH (a:Method|Paper)-[r:OUTPERFORMS]->(b:Method)
 WITH a, b, r.id AS edge
 MATCH (p:Paper)-[:STATES]->(e:Evidence {edge: edge, polarity: 'asserted'})
@@ -21,6 +24,6 @@ WHERE ($dataset IS NULL OR (d IS NOT NULL AND (toLower($dataset) IN [toLower(d.i
 OPTIONAL MATCH (o:Evidence {type: 'OUTPERFORMS', polarity: 'asserted', head_id: b.id, tail_id: a.id})
 WHERE coalesce(o.on, '') = coalesce(e.on, '')
 RETURN a.name AS winner, b.name AS loser, d.name AS dataset, p.title AS paper, p.year AS year,
-       count(o) > 0 AS contested, head(e.sentences) AS sentence
-ORDER BY contested DESC, dataset IS NULL, dataset, winner, loser, year, paper
+       count(o) > 0 AS contested, e.confidence AS confidence, e.sentences AS sentences, e.edge AS edge
+ORDER BY confidence DESC, winner, loser, dataset, year, paper
 LIMIT $limit

@@ -34,7 +34,7 @@ def test_public_names_are_sorted_and_complete():
 @pytest.mark.parametrize("module", modules())
 def test_examples_in_docstrings_are_true(module: str, sample_workspace: Path):
     if module.startswith("kgbuild.training."):
-        pytest.importorskip("torch", reason="torch is not installed: pip install 'kgbuild[train]'")
+        pytest.importorskip("torch", reason="torch is not installed: pip install -e '.[train]'")
     found = importlib.import_module(module)
     globs = {**vars(found), "sample_workspace": sample_workspace}
     failures, _ = doctest.testmod(found, extraglobs=globs)

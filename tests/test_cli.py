@@ -149,6 +149,30 @@ def test_an_ill_typed_parameter_is_one_message(sample_workspace: Path):
     assert "since must be an integer, not 'lately'" in said.stderr
 
 
+@pytest.mark.parametrize(
+    ("question", "reason"),
+    [
+        (("methods-on-dataset", "--dataset", "SQuAD", "--limit", "-3"), "limit is -3, which is out of range"),
+        (("emerging", "--since", "2020", "--label", "Methods"), "'Methods', which is no label of entities; there is Method, Dataset"),
+        (("evidence", "--edge", "nowhere"), "no relationship or result of this graph has the id 'nowhere'"),
+    ],
+)
+def test_a_value_that_names_nothing_is_one_message(sample_workspace: Path, question: tuple[str, ...], reason: str):
+    said = run("query", *question, "-w", sample_workspace, exit_code=1)
+    assert reason in said.stderr
+    assert not said.stdout
+
+
+def test_rows_that_may_be_missing_are_told(sample_workspace: Path):
+    few = run("query", "methods-on-dataset", "--dataset", "SQuAD", "--limit", "2", "-w", sample_workspace, "--format", "json")
+    assert len(json.loads(few.stdout)) == 2
+    assert "2 rows, as many as --limit lets through" in few.stderr
+    assert "--limit" not in run("query", "methods-on-dataset", "--dataset", "SQuAD", "--limit", "1000", "-w", sample_workspace).stderr
+    undated = json.loads(run("cypher", "MATCH (p:Paper) WHERE p.year IS NULL RETURN count(p) AS n", "-w", sample_workspace, "--format", "json").stdout)
+    said = run("query", "emerging", "--since", "2020", "-w", sample_workspace).stderr
+    assert (f"{undated[0]['n']} papers without a year are left out" in said) == (undated[0]["n"] > 0)
+
+
 @pytest.mark.parametrize("form", ["json", "csv", "table"])
 def test_rows_in_every_format(sample_workspace: Path, form: str):
     out = run("cypher", "MATCH (d:Dataset {id: $id}) RETURN d.name AS name, d.papers AS papers", "--param", "id=dataset:squad", "-w", sample_workspace, "--format", form).stdout

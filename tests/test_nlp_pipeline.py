@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from spacy.language import Language
 
 from kgbuild import nlp as extraction
+from kgbuild import sources
 from kgbuild.errors import ModelError, RuleError
 from kgbuild.nlp.components import CANDIDATES, propose
 from kgbuild.nlp.mentions import Candidate
 from kgbuild.records import PAPER, Paper
+from kgbuild.resources import sample
 from kgbuild.schema import load_schema
 
 COMPONENTS = ["kg_sentences", "kg_abbreviations", "kg_lexicon", "kg_patterns", "kg_mentions", "kg_relations", "kg_results", "kg_polarity"]
@@ -302,6 +304,27 @@ def test_what_a_rule_of_the_user_states_stands_whatever_a_model_makes_of_it(mode
     doc = extraction.load(model, rules=[mine])("Birds\nBERT nests in the SQuAD. It is 3% merrier.")
     assert [(r["type"], r["confidence"] > 0.2) for r in doc._.kg_relations if "nests-in" in r["source"].split("+")] == [("EVALUATED_ON", True)]
     assert [(r["value"], r["kind"]) for r in doc._.kg_results if r["source"] == "merrier"] == [("3%", "cost")]
+
+
+@pytest.mark.parametrize("model", extraction.MODELS)
+def test_words_of_the_user_are_no_name_whoever_marks_them(model, tmp_path):
+    mine = tmp_path / "mine.jsonl"
+    mine.write_text('{"id": "no-bert", "words": ["bert", "nest"], "examples": [], "counters": []}\n', encoding="utf-8")
+    paper = Paper(id="title:x", title="FlockNet: Birds", abstract="We propose FlockNet, which outperforms BERT and RoBERTa on the Nest dataset and on SQuAD.")
+    marked = []
+    for rules in ([], [mine]):
+        [(_, x)] = extraction.extract(extraction.load(model, rules=rules), [paper])
+        marked.append({paper.text[m.start : m.end] for m in x.mentions})
+    assert marked[0] & {"BERT", "Nest"}
+    assert marked[1] >= {"RoBERTa", "SQuAD"}
+    assert not marked[1] & {"BERT", "Nest", "Nest dataset"}
+
+
+def test_no_relation_is_stated_both_ways():
+    papers = list(sources.read(sample(), lambda rejection: None))
+    for _, x in extraction.extract(extraction.load(), papers):
+        said = {(r.type, r.head, r.tail) for r in x.relations if r.source.startswith("pairs")}
+        assert not [r for r in said if (r[0], r[2], r[1]) in said]
 
 
 def test_rows_of_the_user_add_to_ours_replace_them_and_switch_them_off(mine, tmp_path):

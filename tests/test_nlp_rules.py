@@ -284,7 +284,7 @@ def test_patterns_that_begin_with_a_name_find_the_same_by_where_names_start():
 def test_no_generic_word_stands_in_two_rows_and_each_is_taken():
     generic = [word for row in RULESET["generic"] for word in row["words"]]
     assert len(generic) == len(set(generic))
-    compiled = rules.Rules(PATTERNS, [], generic)
+    compiled = rules.Rules(PATTERNS, [], RULESET["generic"])
     assert all(compiled.is_generic(word) and compiled.is_generic(word.upper()) for word in generic)
 
 

@@ -422,6 +422,17 @@ def test_all_fields(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+def test_an_item_of_the_hugging_face_api_is_its_paper(tmp_path: Path) -> None:
+    inner = {
+        "id": "2405.00001", "title": ROW["title"], "summary": ROW["abstract"], "publishedAt": "2024-05-24T13:34:15.000Z", "upvotes": 7,
+        "authors": [{"_id": "1", "name": "Ada Byron", "hidden": False}], "organization": {"name": "nest", "fullname": "The Nest"}, "ai_summary": "no",
+    }  # fmt: skip
+    (p,), rejected = run_rows(tmp_path, {"paper": inner, "title": "another", "publishedAt": "2025-01-01", "numComments": 1})
+    assert not rejected
+    assert (p.id, p.title, p.abstract, p.published, p.year) == ("arxiv:2405.00001", ROW["title"], ROW["abstract"], "2024-05-24", 2024)
+    assert (p.authors, p.upvotes, p.organisation) == (("Ada Byron",), 7, "The Nest")
+
+
 @pytest.mark.parametrize(
     ("fields", "published", "year"),
     [
@@ -435,12 +446,16 @@ def test_all_fields(tmp_path: Path) -> None:
         ({"date": "2023-02-29"}, None, 2023),
         ({"date": "0000-00-00"}, None, None),
         ({"date": None, "year": 1999}, None, 1999),
+        ({"id": "2606.28729v2"}, None, 2026),
+        ({"url": "https://arxiv.org/abs/0704.0001"}, None, 2007),
+        ({"id": "2606.28729", "year": 2027}, None, 2027),
+        ({"id": "2613.28729"}, None, None),
     ],
 )
 def test_dates(tmp_path: Path, fields: dict[str, Any], published: str | None, year: int | None) -> None:
     (p,), rejected = run_rows(tmp_path, ROW | fields)
     assert not rejected
-    assert (p.published, p.year, p.published_text) == (published, year, fields["date"])
+    assert (p.published, p.year, p.published_text) == (published, year, fields.get("date"))
 
 
 @pytest.mark.parametrize(
@@ -630,6 +645,7 @@ def test_damaged_gzip(tmp_path: Path) -> None:
         (b"Dear diary,\n\nToday I read nothing. It was fine.\n", "is neither JSON nor a Daily Papers page"),
         (b"a,b,c\n1,2,3\n", "is neither JSON nor a Daily Papers page"),
         (b"[]", "holds no paper"),
+        (b'{\n  "papers": []\n}\n', "is one JSON object over several lines"),
         (b"Get trending papers in your email inbox!\n\nMar 12\n", "holds no paper"),
     ],
 )

@@ -17,7 +17,7 @@ from kgbuild.records import Paper
 from kgbuild.resources import sample
 from kgbuild.training import Settings, train
 
-needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed: pip install 'kgbuild[train]'")
+needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed: pip install -e '.[train]'")
 FEW = Settings(start="default", hold=4, epochs=1, batch=4, every=1, threads=1, bfloat16=False)
 
 
@@ -132,6 +132,57 @@ def test_of_silver_records_mentions_alone_are_learnt(gold, tmp_path):
 
 
 @needs_torch
+def test_a_slim_model_has_fewer_heads_and_units_and_goes_on_slim(gold, tmp_path):
+    import numpy as np
+    import torch
+
+    from kgbuild.training.fit import Networks, collate
+    from kgbuild.training.package import begin, tokenizer_of
+
+    def stop(stage, done, total):
+        if (stage, done) == ("train", 2):
+            raise KeyboardInterrupt
+
+    settings = replace(FEW, start=None, slim=0.5, epochs=0.8)
+    with pytest.raises(KeyboardInterrupt):
+        train(gold, tmp_path / "run", settings, stop)
+    train(gold, tmp_path / "run", settings, silent)
+    folder = tmp_path / "run" / "model"
+    networks = Networks(settings.labels)
+    begin(networks, folder)
+    networks.eval()
+    layers = networks.tagger.encoder.layers
+    assert sum(layer.heads for layer in layers) == pytest.approx(36, abs=3)
+    assert sum(layer.up.out_features for layer in layers) == pytest.approx(4608, abs=100)
+    assert len({(layer.heads, layer.up.out_features) for layer in layers}) > 1
+    text = "Birds\nWe present FlockNet, a nest of BERT; FlockNet beats bert-base."
+    window = encode(Subwords(tokenizer_of(folder)), text)[1][0]
+    with torch.no_grad():
+        scores, _ = networks.tagger(collate([(window, np.zeros(len(window.heads), dtype=np.int64))]))
+    _, said, _ = Tagger.load(read_model(folder)).encode(text)
+    assert np.abs(scores[0].numpy() - said).max() < 0.1 * np.abs(said).max()
+
+
+@needs_torch
+def test_relations_are_learnt_on_entities_that_a_model_found(gold, tmp_path):
+    from kgbuild.evaluate.record import read_records
+    from kgbuild.training.data import Reader
+    from kgbuild.training.package import tokenizer_of
+
+    records = read_records(gold)
+    reader = Reader(tokenizer_of(None), FEW.labels)
+    half = records[0].model_copy(update={"entities": records[0].entities[::2]})
+    marked, found = reader.example(records[0], half).views
+    assert [m.start for m in found.mentions] == sorted(e.start for e in half.entities)
+    assert found.gold.items() <= {"paper": "paper", **{e.entity: e.entity for e in half.entities}}.items()
+    assert len(marked.mentions) == len(records[0].entities)
+    (tmp_path / "found.jsonl").write_text(gold.read_text(encoding="utf-8"), encoding="utf-8")
+    train(gold, tmp_path / "run", replace(FEW, epochs=0.4), silent, found=tmp_path / "found.jsonl")
+    with pytest.raises(ModelError, match="other settings or records"):
+        train(gold, tmp_path / "run", replace(FEW, epochs=0.4), silent)
+
+
+@needs_torch
 def test_labels_of_ones_own(tmp_path):
     text = "Birds\nThe finch sat on an oak. A wren sang in an elm."
     animals, plants = ("finch", "wren"), ("oak", "elm")
@@ -189,4 +240,4 @@ def test_what_cannot_be_trained_is_said(gold, tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "torch" else found(name, *rest))
     done = CliRunner().invoke(main, ["train", str(gold), "-o", str(tmp_path / "run")])
     assert done.exit_code == 1
-    assert "pip install 'kgbuild[train]'" in done.output
+    assert "pip install -e '.[train]'" in done.output

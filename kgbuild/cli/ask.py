@@ -52,7 +52,13 @@ class _Questions(click.Group):
         def ask(workspace: Path, form: str, **values: object) -> None:
             given = {k: v for k, v in values.items() if v is not None}
             with api.open(workspace) as graph:
-                print_rows(graph.query(name, **given), form, [c.name for c in query.columns])
+                rows = graph.query(name, **given)
+                undated = graph.tables.nodes("Paper")["year"].null_count() if "since" in given else 0
+            print_rows(rows, form, [c.name for c in query.columns])
+            if rows and len(rows) == query.bind(given).get("limit"):
+                click.echo(f"{len(rows)} rows, as many as --limit lets through; there may be more", err=True)
+            if undated:
+                click.echo(f"{undated} papers without a year are left out", err=True)
 
         columns = "\n\n".join(f"{c.name}: {c.about}" for c in query.columns)
         command = click.command(name, help=f"{query.about}\n\nColumns:\n\n{columns}", short_help=query.about)(workspace(output(ask)))

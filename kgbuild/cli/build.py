@@ -154,7 +154,7 @@ def _report(report: Report, form: str) -> None:
         print_figures({k: v for k, v in figures.items() if k != "quarantine"}, form)
     else:
         print_figures(figures, form)
-    _close(report.quarantine, f"{report.papers} papers ({report.extracted} new)")
+    _close(report.quarantine, f"{report.papers} {'paper' if report.papers == 1 else 'papers'} ({report.extracted} new)")
 
 
 def _close(rejects: Sequence[Row], done: str) -> None:

@@ -79,7 +79,7 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.4g}"
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return ", ".join(map(_cell, value))
     # a text from a paper moves no cursor and sets no colour
     return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in str(value))

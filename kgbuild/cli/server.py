@@ -39,7 +39,12 @@ def start(directory: Path | None, bolt_port: int, http_port: int, form: str) -> 
     from kgbuild.stores import server
 
     err.print("starting Neo4j; the first start fetches about 130 MB", highlight=False)
-    _show(server.start(directory, bolt_port=bolt_port, http_port=http_port), form)
+    running = server.start(directory, bolt_port=bolt_port, http_port=http_port)
+    _show(running, form)
+    if directory is not None:
+        # other commands look in the usual folder alone
+        password = f'NEO4J_PASSWORD="$(cat {running.password_file})"' if running.password_file else "NEO4J_PASSWORD"
+        err.print(f"to use it: export NEO4J_URI={running.uri} {password}", highlight=False, soft_wrap=True)
 
 
 @neo4j.command()
@@ -130,6 +135,8 @@ def doctor(ctx: click.Context, uri: str | None, username: str, database: str, fo
     address, password = connection(uri) if uri or server.status() else (None, "")
     checks = [_pipeline(), *check(address, username, password, database)]
     print_rows([asdict(c) for c in checks], form)
+    if address is None:
+        click.echo("no server was checked: give its address, set NEO4J_URI, or run `kgbuild neo4j start`", err=True)
     if not all(c.ok for c in checks):
         ctx.exit(1)
 

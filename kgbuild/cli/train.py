@@ -52,6 +52,19 @@ DEFAULTS = {f.name: f.default for f in fields(Settings)}
     metavar="FILE",
     help="Records that a model made (`kgbuild extract`): their mentions alone are learnt too.",
 )
+@click.option(
+    "--found",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The papers of GOLD as a model found them that had not learnt them: relations are learnt on these entities too.",
+)
+@click.option(
+    "--slim",
+    type=click.FloatRange(min=0, max=1, min_open=True),
+    default=DEFAULTS["slim"],
+    show_default=True,
+    help="Share of the encoder to keep, its most important heads and units, for speed.",
+)
 @click.option("--epochs", type=click.FloatRange(min=0), default=DEFAULTS["epochs"], show_default=True)
 @click.option(
     "--lr", type=click.FloatRange(min=0), default=DEFAULTS["lr"], show_default=True, help="Peak rate of the encoder."
@@ -75,6 +88,8 @@ def train(
     hold: int,
     held_out: Path | None,
     silver: Path | None,
+    found: Path | None,
+    slim: float,
     epochs: float,
     lr: float,
     seed: int,
@@ -84,15 +99,15 @@ def train(
     """Train on the annotated records of GOLD, and package OUT/model, a folder for --model.
 
     GOLD is JSON Lines as `kgbuild extract` writes them. OUT/figures.json tells how good the model is on the papers that
-    were held out. An interrupted run goes on when the same command is run again. Needs `pip install 'kgbuild[train]'`.
+    were held out. An interrupted run goes on when the same command is run again. Needs `pip install -e '.[train]'`.
     """
     settings = Settings(
-        fast=fast, start=start, beside=beside, hold=hold, epochs=epochs, lr=lr, seed=seed, threads=threads, every=every
+        fast=fast, start=start, beside=beside, slim=slim, hold=hold, epochs=epochs, lr=lr, seed=seed, threads=threads, every=every
     )
     if labels:
         settings = replace(settings, labels=labels)
     with progress_bars() as progress:
-        figures = run(gold, out, settings, progress, held_out, silver)
+        figures = run(gold, out, settings, progress, held_out, silver, found)
     click.echo(f"trained: {out / 'model'}")
     for name in ("mention", "concept", "relation", "figure", "result") if figures else ():
         click.echo(f"{name} F1 {figures['scores'][name]['f1']:.3f}")

@@ -91,7 +91,7 @@ class Profiler:
         boundary = (resource("schemas") / "boundary.txt").read_text(encoding="utf-8").split()
         self._ruleset = ruleset
         self._known = gazetteer.Lexicon(ruleset["lexicon"])
-        self._patterns = rules.Rules(ruleset["patterns"], boundary, (word for row in ruleset["generic"] for word in row["words"]))
+        self._patterns = rules.Rules(ruleset["patterns"], boundary, ruleset["generic"])
         self._relations = relations.Rules(ruleset["relations"], load_schema())
         self._figures = _Figures(ruleset["figures"])
         self._watches: dict[str, list[Stopwatch]] = defaultdict(list)

@@ -124,7 +124,7 @@ def _lexicon(row: Row, known: gazetteer.Lexicon) -> Iterator[Outcome]:
 
 
 def _generic(row: Row, patterns: list[Row], boundary: list[str]) -> Iterator[Outcome]:
-    without, within = rules.Rules(patterns, boundary, ()), rules.Rules(patterns, boundary, row["words"])
+    without, within = rules.Rules(patterns, boundary, ()), rules.Rules(patterns, boundary, [row])
     for example in (*row["examples"], *row["counters"]):
         text, expected = unmarked(example)
         spans, kept = ({(f.start, f.end) for f in compiled.find(text, words(text))} for compiled in (without, within))

@@ -24,7 +24,8 @@ _EXAMPLES: Mapping[str, str | int | float] = {
     "Paper": "title of a paper",
     "integer": 2024,
     "float": 0.5,
-    "string": "id of a relationship",
+    "edge": "id of a relationship",
+    "string": "a text",
 }
 """Something to start from where a question must be told something, by label or type."""
 

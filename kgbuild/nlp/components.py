@@ -6,7 +6,7 @@ component             reads                                     writes
 ``kg_sentences``      text (title, newline, abstract)           ``token.is_sent_start``
 ``kg_abbreviations``  text                                      ``doc._.kg_abbreviations``
 ``kg_lexicon``        text                                      ``doc.spans["kg_candidates"]``
-``kg_patterns``       text, short forms                         ``doc.spans["kg_hints"]``
+``kg_patterns``       text, short forms                         ``doc.spans["kg_hints"]``, ``doc._.kg_never``
 ``kg_mentions``       candidates, entities of other components  ``doc.ents`` and their ``_.kg_…``
 ``kg_relations``      entities, sentences                       ``doc._.kg_relations``
 ``kg_results``        entities, sentences                       ``doc._.kg_results``
@@ -55,7 +55,7 @@ OTHER_CONFIDENCE = 0.7
 
 _LABELS = frozenset(("", *load_schema().entity_labels))
 
-for _name in ("kg_abbreviations", "kg_relations", "kg_results"):
+for _name in ("kg_abbreviations", "kg_never", "kg_relations", "kg_results"):
     if not Doc.has_extension(_name):
         Doc.set_extension(_name, default=())
 for _name, _default in (("kg_entity", ""), ("kg_source", ""), ("kg_confidence", 0.0)):
@@ -188,13 +188,13 @@ def make_patterns(nlp: Language, name: str) -> RowComponent[rules.Rules]:
     data = {
         "patterns": read_rows([folder / "patterns.jsonl"], rules.FIELDS, rules.REQUIRED),
         "boundary": (folder / "boundary.txt").read_text(encoding="utf-8").split(),
-        "generic": read_rows([folder / "generic.jsonl"], rules.GENERIC, rules.GENERIC),
+        "generic": read_rows([folder / "generic.jsonl"], rules.GENERIC, rules.GENERIC_REQUIRED),
     }
     return RowComponent(data, _build_rules, _apply_patterns)
 
 
 def _build_rules(data: dict[str, Any]) -> rules.Rules:
-    return rules.Rules(data["patterns"], data["boundary"], (word for row in data["generic"] for word in row["words"]))
+    return rules.Rules(data["patterns"], data["boundary"], data["generic"])
 
 
 def _apply_patterns(doc: Doc, compiled: rules.Rules) -> None:
@@ -204,6 +204,8 @@ def _apply_patterns(doc: Doc, compiled: rules.Rules) -> None:
         rows = (f for f in found if f.row.get("adds", False) == adds)
         propose(doc, (Candidate(f.start, f.end, f.row["label"], f.row["id"], f.row["precision"]) for f in rows), key)
     pairs = [pair for pair in doc._.kg_abbreviations if not any(compiled.is_generic(text[a:b]) for a, b in pair)]
+    if compiled.never:
+        doc._.kg_never = sorted(compiled.never)
     propose(doc, defined([*proposed(doc), *proposed(doc, HINTS), *entities(doc)], pairs), HINTS)
 
 
@@ -216,7 +218,11 @@ def mentions(doc: Doc) -> Doc:
     """Makes ``doc.ents`` from the candidates, and from the entities that other components have set."""
     text = text_of(doc)
     title = text.find("\n")
-    found, hints = ([c for c in group if not c.start <= title < c.end] for group in (proposed(doc) + entities(doc), proposed(doc, HINTS)))
+    never = set(doc._.kg_never)
+    found, hints = (
+        [c for c in group if not c.start <= title < c.end and not (never and rules.plain(text[c.start : c.end]) in never)]
+        for group in (proposed(doc) + entities(doc), proposed(doc, HINTS))
+    )
     pairs = doc._.kg_abbreviations
     model = [c for c in found if c.source == MODEL]
     others = [c for c in found if c.source != MODEL]

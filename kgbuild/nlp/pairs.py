@@ -407,8 +407,13 @@ def relations(
             chance[at] = max(chance[at], FLOOR)
     ends = np.array([sure[e] for e in ids], dtype=np.float32)
     raw = chance * ends[paper.pairs[: paper.related]].prod(1)[:, None]
+    turned = {tuple(ends): k for k, ends in enumerate(paper.pairs[: paper.related].tolist())}
     out: list[Relation] = []
     for k, t in np.argwhere(raw >= model.least):
+        # no relation holds both ways: the surer one is stated
+        other = turned.get((paper.pairs[k, 1], paper.pairs[k, 0]))
+        if other is not None and (raw[other, t], k) > (raw[k, t], other):
+            continue
         head, tail = (ids[n] for n in paper.pairs[k])
         kind = model.types[t]
         confidence = model.sure(kind, float(raw[k, t]))

@@ -28,9 +28,10 @@ terms, whose modifiers are read off to the left, ``max`` of them at most. ``adds
 sees nothing, as a user's row does unless it says no. ``examples`` mark each mention with [ ]."""
 REQUIRED = ("id", "label", "precision", "examples", "counters")
 
-GENERIC: dict[str, type] = {"id": str, "words": list, "examples": list, "counters": list}
-"""Fields of a row of ``words`` that are no entity. ``examples`` mark with [ ] what patterns find without the row and not
+GENERIC: dict[str, type] = {"id": str, "words": list, "adds": bool, "examples": list, "counters": list}
+"""Fields of a row of ``words`` that are no entity; with ``adds`` (the user's) not even where a model says so. ``examples`` mark with [ ] what patterns find without the row and not
 with it; of ``counters`` the row takes nothing."""
+GENERIC_REQUIRED = ("id", "words", "examples", "counters")
 
 _MACROS = {
     "S": r"(?:[ \n]+)",
@@ -98,9 +99,11 @@ def compile_pattern(row: Row) -> re.Pattern[str]:
 class Rules:
     """Pattern rows, and the words that end a term on its left (``boundary``) or are no entity (``generic``)."""
 
-    def __init__(self, rows: Iterable[Row], boundary: Iterable[str], generic: Iterable[str]) -> None:
+    def __init__(self, rows: Iterable[Row], boundary: Iterable[str], generic: Sequence[Row]) -> None:
         self.boundary = frozenset(boundary)
-        self.generic = frozenset(map(_plain, generic))
+        self.generic = frozenset(plain(word) for row in generic for word in row["words"])
+        self.never = frozenset(plain(word) for row in generic if row.get("adds") for word in row["words"])
+        """Those of the user's rows, which no one may mark."""
         self.patterns: list[tuple[re.Pattern[str], str, Row]] = []
         """With what it begins with, a key of ``_STARTS``, or nothing."""
         self.heads: dict[str, Row] = {}
@@ -140,7 +143,7 @@ class Rules:
 
     def is_generic(self, surface: str) -> bool:
         """Whether the surface is on the list of what is no entity."""
-        return _plain(surface) in self.generic
+        return plain(surface) in self.generic
 
     def _leftmost(self, text: str, text_words: Sequence[Word], i: int, most: int) -> int:
         """Index of the first word of the term whose last word is ``i``: hyphenated words count as one modifier."""
@@ -185,7 +188,8 @@ def _matches(pattern: re.Pattern[str], text: str, starts: Iterable[int]) -> Iter
             end = m.end()
 
 
-def _plain(surface: str) -> str:
+def plain(surface: str) -> str:
+    """The words of a surface, each folded: as lists of what is no entity are compared."""
     return " ".join(fold_word(w) for w in re.findall(r"\w+", surface))
 
 

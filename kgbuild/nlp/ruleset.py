@@ -13,7 +13,7 @@ table          telling field               what a row says
 =============  ==========================  ==================================================================
 
 A row with the id of one of ours takes its place; a new one stands before ours, so where the first that fits decides, it
-is the user's. ``{"id": "…", "off": true}`` takes a row away.
+is the user's. ``{"id": "…", "off": true}`` takes a row away, not what the model finds by itself: that takes ``words``.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _ATTACHMENT = ("type", "proposal", "place", "precision")
 TABLES = {
     "lexicon": Table(gazetteer.FIELDS, gazetteer.REQUIRED, ("name",), (("name",),)),
     "patterns": Table(rules.FIELDS, rules.REQUIRED, ("label",), (("pattern",), ("heads",))),
-    "generic": Table(rules.GENERIC, tuple(rules.GENERIC), ("words",), (("words",),)),
+    "generic": Table(rules.GENERIC, rules.GENERIC_REQUIRED, ("words",), (("words",),)),
     "relations": Table(
         relations.FIELDS,
         relations.REQUIRED,
@@ -97,7 +97,7 @@ def read_ruleset(paths: Iterable[str | Path] = ()) -> Ruleset:
                 raise RuleError(f"{where}: {e}") from None
             if holder not in (None, table):
                 raise RuleError(f"{where}: the id {row['id']!r} is that of a row of {holder}, and this one is of {table}; give it another")
-            if table in ("patterns", "relations", "figures"):
+            if table != "lexicon":
                 row.setdefault("adds", True)
             (ours if row["id"] in ours[table] else mine)[table][row["id"]] = row
     return {name: [*mine[name].values(), *ours[name].values()] for name in TABLES}

@@ -102,6 +102,11 @@ def _format(head: list[str]) -> Parser:
     strange = sum(c == "\0" or "\udc80" <= c <= "\udcff" or (c < " " and c not in "\t\n\r\f") for c in text)
     if strange > len(text) * 0.05 or text.startswith(("%PDF-", "PK\x03\x04")):
         raise SourceError("is a binary file, neither JSON nor a page saved as UTF-8 text")
+    if re.match(r"\{\s*\n", stripped):
+        raise SourceError(
+            "is one JSON object over several lines; papers are wanted as one object a line, or as one list: where a field of "
+            "it holds them, `jq -c '.FIELD[]' FILE > FILE.jsonl` writes them so"
+        )
     if stripped.startswith("{"):
         return jsonl.parse_lines
     if re.match(r"\[\s*(?:[{\]]|$)", stripped):

@@ -63,6 +63,16 @@ def known_id(text: str) -> str | None:
     return None
 
 
+def arxiv_year(known: str) -> int | None:
+    """The year in which a paper of this id was submitted to arXiv; null for an id that does not tell.
+
+    >>> arxiv_year("arxiv:2606.28729"), arxiv_year("doi:10.1000/abc")
+    (2026, None)
+    """
+    m = re.fullmatch(r"arxiv:(\d\d)(?:0[1-9]|1[0-2])\.\d{4,5}", known)
+    return 2000 + int(m[1]) if m else None
+
+
 def paper_id(title: str, *, given: str | None = None, arxiv_id: str | None = None, doi: str | None = None, url: str | None = None) -> str:
     """A stable id in printable ASCII without spaces; other characters are percent-encoded.
 

@@ -3,7 +3,8 @@
 ``title`` and ``abstract`` (or ``summary``) are needed. Known beside them: ``id``, ``arxiv_id``, ``doi``, ``url``,
 ``year``, ``published`` or ``date``, ``venue``, ``authors`` (names, objects with a ``name``, or all names in one string),
 ``authors_count``, ``upvotes``, ``organisation``, ``source``. Null counts as absent, other fields are ignored. Numbers
-may be strings of digits; an id may be a whole number; a date that is none stays as text.
+may be strings of digits; an id may be a whole number; a date that is none stays as text. An item of the Hugging Face
+API for Daily Papers is the paper in its field ``paper``. Where nothing else tells the year, an arXiv id does.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, NoReturn
 
 from kgbuild.errors import SourceError
 from kgbuild.records import Paper
-from kgbuild.sources.identity import paper_id
+from kgbuild.sources.identity import arxiv_year, paper_id
 from kgbuild.sources.lines import MAX_LINE, Line, Reject
 
 
@@ -116,27 +117,31 @@ def _paper(row: Any, source: str) -> Paper:
     """The paper that a JSON value describes. Raises SourceError naming the field that is missing or ill-typed."""
     if not isinstance(row, dict):
         raise SourceError(f"a JSON {_type(row)}, not an object")
+    if isinstance(inner := row.get("paper"), dict):
+        row = inner
     title = _text(row, "title")
     abstract = _text(row, "abstract", "summary")
     if title is None or abstract is None:
         raise SourceError(f"no {'title' if title is None else 'abstract'}")
     authors = _authors(row.get("authors"))
-    published_text = _label(row, "published", "date")
+    published_text = _label(row, "published", "date", "publishedAt")
     published, year = _date(published_text)
     url = _text(row, "url")
     given_year = _number(row, "year", 1000, 9999)
     given_count = _number(row, "authors_count", 0)
+    own_id = paper_id(title, given=_label(row, "id"), arxiv_id=_text(row, "arxiv_id"), doi=_text(row, "doi"), url=url)
+    organisation = row.get("organization")
     return Paper(
-        id=paper_id(title, given=_label(row, "id"), arxiv_id=_text(row, "arxiv_id"), doi=_text(row, "doi"), url=url),
+        id=own_id,
         title=title,
         abstract=abstract,
         published=published,
         published_text=published_text,
-        year=year if given_year is None else given_year,
+        year=given_year or year or arxiv_year(own_id),
         authors=authors,
         authors_count=len(authors) or None if given_count is None else given_count,
         upvotes=_number(row, "upvotes", 0),
-        organisation=_text(row, "organisation"),
+        organisation=_text(organisation, "fullname", "name") if isinstance(organisation, dict) else _text(row, "organisation"),
         venue=_text(row, "venue"),
         url=url,
         source=_text(row, "source") or source,

@@ -34,6 +34,8 @@ class Settings:
     beside: str | None = None
     """``fast`` or the folder of a fast network that learnt on the same embeddings, to ship beside this one: their scores
     are averaged. None keeps the one that ``start`` has."""
+    slim: float = 1.0
+    """Share of the encoder's attention heads and inner units to keep, before training goes on; for speed."""
     hold: int = 300
     """Papers that are measured on, and on which thresholds and confidences are fitted, instead of trained on."""
     hold_seed: int = 13
@@ -53,7 +55,7 @@ class Settings:
     mask: float = 0.05
     """Share of subwords that are masked, anew in every step."""
     found: float = 0.4
-    """Share of papers whose relations are learnt with the entities that rules find, instead of the annotated ones."""
+    """Share of papers whose relations are learnt with entities as rules or a model find them, instead of the annotated ones."""
     seed: int = 1
     threads: int = 2
     every: int = 100
@@ -71,23 +73,26 @@ def train(
     progress: Progress,
     held_out: Path | None = None,
     silver: Path | None = None,
+    found: Path | None = None,
 ) -> dict[str, Any]:
     """Trains on annotated records (JSON Lines as ``kgbuild extract`` writes them) and packages ``out/model``.
 
     ``held_out`` names a file of records to measure on, instead of ``settings.hold`` of those of ``gold``; its papers must
     not be in ``gold``. ``silver`` names a file of records that a model made, of which the mentions alone are learnt, as
-    if annotated (a noisy student, Xie et al. 2020). The same call goes on where an interrupted one was. Returns the figures on the held-out papers,
-    which are also in ``out/figures.json``. Raises ModelError where the extra is missing, and SourceError for records
+    if annotated (a noisy student, Xie et al. 2020). ``found`` names a file of records of the same papers with the entities
+    that a model found which had not learnt them; relations are learnt on these too. The same call goes on where an
+    interrupted one was. Returns the figures on the held-out papers, which are also in ``out/figures.json``. Raises ModelError where the extra is missing, and SourceError for records
     that can't be read.
     """
     for module in ("torch", "onnx", "safetensors"):
         if importlib.util.find_spec(module) is None:
-            raise ModelError(f"training needs {module}; pip install 'kgbuild[train]'")
+            raise ModelError(f"training needs {module}; pip install -e '.[train]'")
     import torch
 
     from kgbuild.training.data import Reader, split
     from kgbuild.training.fit import Networks, fit
     from kgbuild.training.package import begin, package, tokenizer_of
+    from kgbuild.training.slim import slim
 
     records = read_records(gold)
     if held_out is not None:
@@ -111,10 +116,14 @@ def train(
     networks, tokenizer = Networks(settings.labels, settings.fast), tokenizer_of(base)
     begin(networks, base)
     reader = Reader(tokenizer, settings.labels, settings.fast)
+    seen = {r.text: r for r in read_records(found)} if found is not None else {}
     examples = []
     for n, record in enumerate([*learnt, *guessed], 1):
-        examples.append(reader.example(record, mentions_only=n > len(learnt)))
+        examples.append(reader.example(record, seen.get(record.text), mentions_only=n > len(learnt)))
         progress("read", n, len(learnt) + len(guessed))
-    data = hashlib.sha256("\n".join(r.model_dump_json() for r in (*learnt, *guessed, *held)).encode("utf-8", "surrogatepass"))
+    used = (*learnt, *guessed, *held, *seen.values())
+    data = hashlib.sha256("\n".join(r.model_dump_json() for r in used).encode("utf-8", "surrogatepass"))
+    if settings.slim < 1 and not (out / "state.pt").exists():
+        slim(networks, examples[: len(learnt)], reader, settings, progress)
     fit(networks, examples, reader, settings, data.hexdigest()[:16], out, progress)
     return package(networks, reader, held, settings, base, out, progress)

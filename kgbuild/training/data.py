@@ -95,19 +95,16 @@ class Reader:
         self.relates = tuple(labels) == pairs.LABELS and not fast
         """Whether relations are learnt: the labels are the schema's, and the network is not the fast one."""
 
-    def example(self, record: Record, mentions_only: bool = False) -> Example:
-        """The paper with its annotated entities, and with those that rules alone find: entities are never perfect."""
+    def example(self, record: Record, found: Record | None = None, mentions_only: bool = False) -> Example:
+        """The paper with its annotated entities, and with those ``found`` (else by rules alone): they are never perfect."""
         doc = sentences(self.rules.make_doc(record.text))
         spans = tuple((s.start_char, s.end_char) for s in doc.sents)
         if mentions_only or not self.relates:
             return Example(record, spans, ())
-        marked = sorted((Named(e.start, e.end, e.label, e.entity) for e in record.entities), key=lambda m: m.start)
-        found = tuple(named(self.rules(record.text)))
-        return Example(
-            record,
-            spans,
-            (View(tuple(marked), {m.entity: m.entity for m in marked}), View(found, aligned(record, found))),
-        )
+        marked = _named(record)
+        seen = _named(found) if found else tuple(named(self.rules(record.text)))
+        views = (View(marked, {m.entity: m.entity for m in marked}), View(seen, aligned(record, seen)))
+        return Example(record, spans, views)
 
     def windows(self, record: Record) -> tuple[list[Word], list[tuple[Window, Ints]], int]:
         """The words, the windows with their tags, and how many mentions don't start and end with words."""
@@ -180,6 +177,10 @@ class Reader:
                     elif (at := node.get(end, 0)) and pairs.ROLE_OF[sheet.labels[at - 1]] == role:
                         about[k, role] = at
         return Targets(related, kinds, about)
+
+
+def _named(record: Record) -> tuple[Named, ...]:
+    return tuple(sorted((Named(e.start, e.end, e.label, e.entity) for e in record.entities), key=lambda m: m.start))
 
 
 def aligned(record: Record, mentions: Sequence[Named]) -> dict[str, str]:

@@ -72,8 +72,8 @@ class Graph:
         return self.node("DynamicQuantizeMatMul", [x, w, s, zero, b], name, MS)
 
 
-def _layer(g: Graph, w: Mapping[str, Array], p: str, name: str, x: str, heads: int, keep: Sequence[str] = ()) -> str:
-    """One transformer layer with the weights under the prefix ``p``; its nodes begin with ``name``."""
+def _layer(g: Graph, w: Mapping[str, Array], p: str, name: str, x: str, each: int, keep: Sequence[str] = ()) -> str:
+    """One transformer layer with the weights under the prefix ``p``, its heads ``each`` wide; its nodes begin with ``name``."""
 
     def linear(part: str, value: str) -> str:
         return g.linear(
@@ -85,6 +85,7 @@ def _layer(g: Graph, w: Mapping[str, Array], p: str, name: str, x: str, heads: i
         return _normalised(g, w, f"{p}{part}", f"{name}.{part}", total)
 
     packed = linear("qkv", x)
+    heads = w[f"{p}qkv.weight"].shape[0] // (3 * each)
     parts = [f"{name}.{n}" for n in ("query", "key", "value")]
     g.nodes.append(helper.make_node("Split", [packed], parts, name=f"{name}.split", axis=2, num_outputs=3))
     mixed = g.node("MultiHeadAttention", parts, f"{name}.mixed", MS, num_heads=heads)
@@ -95,7 +96,7 @@ def _layer(g: Graph, w: Mapping[str, Array], p: str, name: str, x: str, heads: i
 
 def build(
     state: Mapping[str, Array],
-    heads: int = 12,
+    each: int = 32,
     int8: bool = True,
     weight_max: int = 127,
     keep: Sequence[str] = (),
@@ -105,7 +106,7 @@ def build(
     """The graph of one window: subword ids and word features in, a score for each word and tag out.
 
     ``hidden`` is the encoder's last state at each word (its first subword), for whatever else wants to use it.
-    ``keep`` names linear layers that stay in float. ``weight_max`` 63 avoids saturation on processors without VNNI.
+    ``each`` is the width of an attention head. ``keep`` names linear layers that stay in float. ``weight_max`` 63 avoids saturation on processors without VNNI.
     ``beside`` is a fast network that learnt on the same embeddings, whose scores make ``share`` of the whole.
     """
     g = Graph(int8, weight_max)
@@ -113,7 +114,7 @@ def build(
     zero = g.weight("zero", np.zeros(1, dtype=np.int64))
     rows = g.embed("word", w["encoder.word.weight"], "ids")
     fast = "encoder.enter.weight" in w
-    states = _convolutions(g, w, rows, zero) if fast else _bert(g, w, rows, zero, heads, keep)
+    states = _convolutions(g, w, rows, zero) if fast else _bert(g, w, rows, zero, each, keep)
     own = _scores(g, w, states, "", "mid" not in keep, "own" if beside else "scores")
     if beside:
         b = {k: np.asarray(v, dtype=np.float32) for k, v in beside.items()}
@@ -156,7 +157,7 @@ def _normalised(g: Graph, w: Mapping[str, Array], prefix: str, name: str, x: str
     return g.node("LayerNormalization", [x, *parts], name, axis=-1, epsilon=EPSILON)
 
 
-def _bert(g: Graph, w: Mapping[str, Array], rows: str, zero: str, heads: int, keep: Sequence[str]) -> list[str]:
+def _bert(g: Graph, w: Mapping[str, Array], rows: str, zero: str, each: int, keep: Sequence[str]) -> list[str]:
     """``net.Encoder``: the states of each word's first and last subword."""
     e = "encoder."
     size = g.node("Shape", ["ids"], "size", start=1, end=2)
@@ -165,7 +166,7 @@ def _bert(g: Graph, w: Mapping[str, Array], rows: str, zero: str, heads: int, ke
     x = g.node("Add", [g.node("Add", [rows, places], "placed"), shapes], "shaped")
     x = _normalised(g, w, f"{e}norm", "norm", x)
     for i in range(_layers(w, e)):
-        x = _layer(g, w, f"{e}layers.{i}.", f"{i}", x, heads, keep)
+        x = _layer(g, w, f"{e}layers.{i}.", f"{i}", x, each, keep)
     states = g.node("Squeeze", [x, zero], "states")
     return [g.node("Gather", [states, "heads"], "hidden"), g.node("Gather", [states, "tails"], "last")]
 
@@ -219,7 +220,7 @@ def _convolutions(g: Graph, w: Mapping[str, Array], rows: str, zero: str, p: str
 
 
 def build_pairs(
-    state: Mapping[str, Array], heads: int = 8, queries: int = 4, int8: bool = True, weight_max: int = 127
+    state: Mapping[str, Array], each: int = 32, queries: int = 4, int8: bool = True, weight_max: int = 127
 ) -> onnx.ModelProto:
     """The graph of ``net.Pairs``: the states of one paper's words and its :class:`kgbuild.nlp.pairs.Sheet` in, scores out.
 
@@ -229,7 +230,7 @@ def build_pairs(
     g = Graph(int8, weight_max)
     w = {k: np.asarray(v, dtype=np.float32) for k, v in state.items()}
     size = w["enter.bias"].shape[0]
-    each = size // queries
+    asking = size // queries
 
     def linear(name: str, x: str, quantise: bool = True) -> str:
         bias = w.get(f"{name}.bias", np.zeros(w[f"{name}.weight"].shape[0], dtype=np.float32))
@@ -245,18 +246,18 @@ def build_pairs(
     first = ints("first", 0)
     x = g.node("Unsqueeze", [x, first], "batched")
     for i in range(_layers(w, "")):
-        x = _layer(g, w, f"layers.{i}.", f"{i}", x, heads)
+        x = _layer(g, w, f"layers.{i}.", f"{i}", x, each)
     words = g.node("Squeeze", [x, first], "words")
     limits = [g.weight("low", np.array(-12, dtype=np.float32)), g.weight("high", np.array(12, dtype=np.float32))]
     weighed = g.node(
         "MatMul", ["members", g.node("Exp", [g.node("Clip", [words, *limits], "clipped")], "grown")], "weighed"
     )
     nodes = g.node("Log", [g.node("Add", [weighed, g.weight("least", np.array(1e-9, dtype=np.float32))], "positive")], "nodes")
-    split = ints("split", 0, queries, each)
+    split = ints("split", 0, queries, asking)
     asked = g.node("Transpose", [g.node("Reshape", [linear("query", nodes), split], "asks")], "asked", perm=[1, 0, 2])
     keyed = g.node("Transpose", [g.node("Reshape", [linear("key", words), split], "keys")], "keyed", perm=[1, 2, 0])
     scaled = g.node(
-        "Mul", [g.node("MatMul", [asked, keyed], "met"), g.weight("scale", np.array(each**-0.5, dtype=np.float32))], "scaled"
+        "Mul", [g.node("MatMul", [asked, keyed], "met"), g.weight("scale", np.array(asking**-0.5, dtype=np.float32))], "scaled"
     )
     attention = g.node("Softmax", [scaled], "attention", axis=-1)
     one = g.weight("one", np.array(0, dtype=np.int64))

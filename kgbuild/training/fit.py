@@ -20,7 +20,7 @@ from kgbuild.nlp import pairs
 from kgbuild.nlp.tagger import FEATURES, SEP, Window
 from kgbuild.training import Progress, Settings
 from kgbuild.training.data import TYPES, Example, Ints, Reader, Targets, batches
-from kgbuild.training.net import Convolutions, Pairs, Tagger
+from kgbuild.training.net import Convolutions, Encoder, Pairs, Tagger
 
 MASK = 103
 """BERT's id of [MASK]."""
@@ -45,20 +45,19 @@ def fit(
 
     ``data`` is a hash of the records: a run goes on only with the records and settings that it began with.
     """
-    items: list[Item] = []
-    lost = 0
-    for e in examples:
-        _, windows, bad = reader.windows(e.record)
-        lost += bad
-        items += [(w, tags, e if len(windows) == 1 and e.views else None) for w, tags in windows]
+    items, lost = items_of(examples, reader)
     lengths = [len(w.ids) for w, _, _ in items]
+    state_path = out / "state.pt"
+    state = torch.load(state_path, weights_only=True) if state_path.exists() else None
+    encoder = networks.tagger.encoder
+    if state is not None and isinstance(encoder, Encoder):
+        prefix = "tagger.encoder."
+        encoder.resize({k.removeprefix(prefix): v for k, v in state["networks"].items() if k.startswith(prefix)})
     optimiser = _optimiser(networks, s)
     epoch_steps = -(-len(items) // s.batch)
     total, step = max(1, round(epoch_steps * s.epochs)), 0
-    state_path = out / "state.pt"
     fingerprint = f"{replace(s, every=1)} {data}"
-    if state_path.exists():
-        state = torch.load(state_path, weights_only=True)
+    if state is not None:
         if state["settings"] != fingerprint:
             raise ModelError(
                 f"{out} holds a run with other settings or records ({state['settings']}, now {fingerprint}); give another folder"
@@ -84,7 +83,7 @@ def fit(
                 for group in optimiser.param_groups:
                     group["lr"] = group["peak"] * share
                 networks.train()
-                loss, parts = _loss(networks, [items[i] for i in chosen], reader, s, random.Random(f"{s.seed} {step}"))
+                loss, parts = loss_of(networks, [items[i] for i in chosen], reader, s, random.Random(f"{s.seed} {step}"))
                 optimiser.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(networks.parameters(), 1.0, foreach=True)
@@ -111,6 +110,17 @@ def fit(
                     torch.save(state, state_path.with_suffix(".new"))
                     os.replace(state_path.with_suffix(".new"), state_path)
     networks.eval()
+
+
+def items_of(examples: Sequence[Example], reader: Reader) -> tuple[list[Item], int]:
+    """The windows of these papers, and how many mentions are no whole words."""
+    items: list[Item] = []
+    lost = 0
+    for e in examples:
+        _, windows, bad = reader.windows(e.record)
+        lost += bad
+        items += [(w, tags, e if len(windows) == 1 and e.views else None) for w, tags in windows]
+    return items, lost
 
 
 def _optimiser(networks: Networks, s: Settings) -> torch.optim.AdamW:
@@ -142,9 +152,10 @@ def _optimiser(networks: Networks, s: Settings) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, foreach=True)
 
 
-def _loss(
+def loss_of(
     networks: Networks, some: Sequence[Item], reader: Reader, s: Settings, rng: random.Random
 ) -> tuple[Tensor, tuple[float, ...]]:
+    """The loss of a batch and its parts: tags a word, relations a pair, kinds a figure, and what results are about."""
     b = collate([(w, tags) for w, tags, _ in some])
     if s.mask:
         b["ids"][(torch.rand(b["ids"].shape) < s.mask) & (b["ids"] > SEP)] = MASK

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from safetensors.torch import load_file
@@ -17,6 +17,8 @@ from kgbuild.nlp.tagger import FEATURES, legal, tag_names
 
 FORBIDDEN = -1e4
 EPSILON = 1e-12
+HEAD = 32
+"""Width of an attention head."""
 
 
 class Dropout:
@@ -40,24 +42,23 @@ class Dropout:
 
 
 class Layer(nn.Module):
-    """One transformer layer, normalised after each half, as in BERT."""
+    """One transformer layer, normalised after each half, as in BERT; its heads are ``HEAD`` wide, however many."""
 
     def __init__(self, width: int, heads: int, inner: int) -> None:
         super().__init__()
         self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
+        self.qkv = nn.Linear(width, 3 * heads * HEAD)
+        self.out = nn.Linear(heads * HEAD, width)
         self.norm1 = nn.LayerNorm(width, eps=EPSILON)
         self.up = nn.Linear(width, inner)
         self.down = nn.Linear(inner, width)
         self.norm2 = nn.LayerNorm(width, eps=EPSILON)
 
     def forward(self, x: Tensor, mask: Tensor, dropout: float) -> Tensor:
-        batch, size, width = x.shape
-        each = width // self.heads
-        q, k, v = self.qkv(x).view(batch, size, 3, self.heads, each).permute(2, 0, 3, 1, 4)
-        mixed = torch.softmax(q * each**-0.5 @ k.transpose(-1, -2) + mask, -1) @ v
-        mixed = self.out(mixed.transpose(1, 2).reshape(batch, size, width))
+        batch, size, _ = x.shape
+        q, k, v = self.qkv(x).view(batch, size, 3, self.heads, HEAD).permute(2, 0, 3, 1, 4)
+        mixed = torch.softmax(q * HEAD**-0.5 @ k.transpose(-1, -2) + mask, -1) @ v
+        mixed = self.out(mixed.transpose(1, 2).reshape(batch, size, self.heads * HEAD))
         x = self.norm1(x + Dropout.apply(mixed, dropout, self.training))
         wide = self.down(functional.gelu(self.up(x)))
         out: Tensor = self.norm2(x + Dropout.apply(wide, dropout, self.training))
@@ -97,6 +98,13 @@ class Encoder(nn.Module):
         for layer in self.layers:
             x = layer(x, mask, dropout)
         return pick(x, b["heads"]), pick(x, b["tails"])
+
+    def resize(self, state: Mapping[str, Any]) -> None:
+        """Gives each layer the heads and inner units that it has in these weights (a slim model has fewer), fresh."""
+        for i, layer in enumerate(self.layers):
+            sizes = [state[n].shape[1] for n in (f"layers.{i}.out.weight", f"layers.{i}.down.weight") if n in state]
+            if len(sizes) == 2 and sizes != [layer.out.in_features, layer.down.in_features]:
+                self.layers[i] = Layer(layer.out.out_features, sizes[0] // HEAD, sizes[1])
 
     def load_bert(self, path: Path | str) -> None:
         """Weights from a BERT ``model.safetensors`` with Hugging Face's names."""

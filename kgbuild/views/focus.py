@@ -75,6 +75,7 @@ def elements(graph: nx.MultiDiGraph, evidence: Evidence, entity: str, *, title: 
             order.get(e["label"], len(order)),
             e["label"],
             -(e["data"]["support"] or 0),
+            -(e["data"]["confidence"] or 0),
             e["from"],
             e["to"],
             e["id"],
