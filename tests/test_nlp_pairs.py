@@ -125,9 +125,11 @@ def test_whatever_the_entities_the_scores_are_probabilities_of_what_the_schema_a
             assert schema.allows(model.types[t], head, s.labels[j - 1])
     assert len(scores.about) == len(s.figures) == len(scores.kinds)
     for row in scores.about:
-        for role, (node, chance) in zip(pairs.ROLES, row, strict=False):
-            assert 0 <= chance <= 1
-            assert node == 0 or pairs.ROLES[pairs.ROLE_OF[s.labels[node - 1]]] == role
+        for role, choice in zip(pairs.ROLES, row, strict=True):
+            assert sum(chance for _, chance in choice) == pytest.approx(1, abs=1e-4)
+            assert [chance for _, chance in choice] == sorted((chance for _, chance in choice), reverse=True)
+            assert 0 in dict(choice)
+            assert all(node == 0 or pairs.ROLES[pairs.ROLE_OF[s.labels[node - 1]]] == role for node, _ in choice)
 
 
 def test_a_good_rule_is_not_dismissed_and_a_denial_is_kept(model, tagger):

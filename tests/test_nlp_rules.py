@@ -344,6 +344,53 @@ def test_of_two_figures_that_are_compared_the_second_is_the_rivals(text, expecte
     assert results_of(text, "Osprey") == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("It has 91.7 [F1|Metric] on [SQuAD|Dataset] and 4.0 on the [Nest|Benchmark].", {"91.7": {"SQuAD", "F1"}, "4.0": {"Nest"}}),
+        ("[F1|Metric] of 91.7 on [SQuAD|Dataset]; [Nest|Dataset] (4.0 vs. 3.0)", {"91.7": {"SQuAD", "F1"}, "4.0": {"Nest"}, "3.0": {"Nest"}}),
+        (
+            "On [A|Dataset] (as easy as [B|Dataset]), and on [C|Benchmark], it has 1.0%, 2.0%, and 3.0% [F1|Metric], respectively.",
+            {"1.0%": {"A"}, "2.0%": {"B"}, "3.0%": {"C", "F1"}},
+        ),
+        (
+            "It has 1.0 [AP|Metric] and 2.0 [APr|Metric] on new classes of [A|Dataset] and [B|Dataset] respectively.",
+            {"1.0": {"A", "AP"}, "2.0": {"B", "APr"}},
+        ),
+        # as many names as figures, but nothing says that they are in step
+        ("On [A|Dataset] and then on [B|Dataset], it gains 1.0 here and there 2.0.", {}),
+        ("On [A|Dataset], on [B|Dataset] and on [C|Dataset], it has 1.0 and 2.0, respectively.", {}),
+        ("[Osprey|Method] outperforms [Kite|Method] and [Owl|Method] by 1.0 and 2.0.", {}),
+    ],
+)
+def test_what_the_form_of_a_text_says_that_figures_are_about(text, expected):
+    text, mentions, _ = mentioned(f"A title\n{text}")
+    spans, said = spans_of(text), defaultdict(set)
+    at = {f.start: f.value for f in figures.candidates(text, spans, mentions)}
+    for (start, _), entity in figures.shown(text, spans, mentions).items():
+        said[at[start]].add(entity)
+    assert said == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[Osprey|Method] outperforms [Kite|Method] by 1.0 points on [A|Dataset].", {("1.0 points", "Kite")}),
+        ("[Osprey|Method] outperforms [Kite|Method] and [Owl|Method] by 1.0 and 2.0.", {(value, name) for value in ("1.0", "2.0") for name in ("Kite", "Owl")}),
+        ("[Osprey|Method] gains 1.0% [F1|Metric] over the strong [Kite|Method] on [A|Dataset].", {("1.0%", "Kite")}),
+        ("[Osprey|Method] is 2x faster than [Kite|Method] and [Owl|Method].", {("2x", "Kite"), ("2x", "Owl")}),
+        ("[Osprey|Method] beats [Kite|Method] (91.0 vs. 90.0).", set()),
+        ("[Osprey|Method] improves by 1.0 with [Kite|Method].", set()),
+        ("[Osprey|Method] has 1.0; [Kite|Method] is better than [Owl|Method].", set()),
+    ],
+)
+def test_what_one_method_has_over_another_is_not_the_others(text, expected):
+    text, mentions, _ = mentioned(f"A title\n{text}")
+    spans = spans_of(text)
+    at = {f.start: f.value for f in figures.candidates(text, spans, mentions)}
+    assert {(at[start], entity) for start, entity in figures.rivals(text, spans, mentions)} == expected
+
+
 # --- what each row brings on annotated papers
 
 PROFILED = """

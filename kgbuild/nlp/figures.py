@@ -288,9 +288,85 @@ def shown(text: str, spans: Sequence[Span], mentions: Sequence[Named]) -> dict[t
         found = [f for f in known if start <= f.start < end]
         for i, f in enumerate(found):
             peers = _peers(text, found, i)
-            for role, labels in (("method", ("Method",)), ("dataset", ("Dataset", "Benchmark")), ("metric", ("Metric",))):
+            for role, labels in _ROLES[1:]:
                 if entity := _zipped(text, here, labels, peers, i):
                     out[f.start, role] = entity
-            if i and _VERSUS.fullmatch(text[found[i - 1].end : f.start]) and (entity := _rival(text, here, f, start)):
-                out[f.start, "method"] = entity
+            if i and _VERSUS.fullmatch(text[found[i - 1].end : f.start]):
+                if entity := _rival(text, here, f, start):
+                    out[f.start, "method"] = entity
+                if (found[i - 1].start, "dataset") in out:
+                    out[f.start, "dataset"] = out[found[i - 1].start, "dataset"]
+            for role, labels, before, after in _BESIDE:
+                if (f.start, role) not in out and (entity := _beside(text, here, f, labels, before, after)):
+                    out[f.start, role] = entity
+        out |= _respectively(text, here, found, end)
     return out
+
+
+_BESIDE = (
+    ("dataset", ("Dataset", "Benchmark"), re.compile(r"\s?[(:]\s?\$?"), re.compile(r"\$?\s(?:(?:on|in)\s(?:the\s)?|\()")),
+    ("metric", ("Metric",), re.compile(r"\s?(?:=|\(|of|by|from|score of|scores of)\s?\$?|\s"), re.compile(r"\$?\s(?:(?:improvement |increase |reduction |gain )?in\s)?")),
+)  # fmt: skip
+"""For a role and its labels, what stands between a name and a figure that is about it, where the name comes first, and
+where the figure does. On annotated papers with annotated names, 0.94 and more are right."""
+_STEPS = re.compile(r"[^,;:()\d]{0,24}(?:,|\band\b|&|/)\s*(?:and\s+|an?\s+|by\s+)*", re.IGNORECASE)
+"""Between two figures of what is said "respectively"."""
+
+
+def _beside(
+    text: str, here: Sequence[Named], f: Figure, labels: tuple[str, ...], before: re.Pattern[str], after: re.Pattern[str]
+) -> str | None:
+    """The entity whose name stands right beside a figure, joined by words that tie the two."""
+    left = [m for m in here if m.end <= f.start and m.label in labels]
+    if left and before.fullmatch(text[left[-1].end : f.start]):
+        return left[-1].entity
+    right = [m for m in here if m.start >= f.end and m.label in labels]
+    # "91.7 F1 on SQuAD"
+    metric = next((m.end for m in here if m.label == "Metric" and m.start > f.end and text[f.end : m.start].isspace()), f.end)
+    ties = right and any(after.fullmatch(text[at : right[0].start]) for at in (f.end, metric) if at <= right[0].start)
+    return right[0].entity if ties else None
+
+
+def _respectively(
+    text: str, here: Sequence[Named], found: Sequence[Figure], end: int
+) -> dict[tuple[int, str], str]:
+    """Of a sentence with "respectively", as many names as there are figures before it, each to the figure at its place."""
+    out: dict[tuple[int, str], str] = {}
+    for at in (m.start() for m in _RESPECTIVELY.finditer(text, found[0].end if found else end, end)):
+        run = [f for f in found if f.end <= at]
+        first = len(run) - 1
+        while first > 0 and _STEPS.fullmatch(text[run[first - 1].end : run[first].start]):
+            first -= 1
+        run = run[max(first, 0) :]
+        for role, labels in _ROLES[1:]:
+            names = [m for m in here if m.label in labels and m.start < at]
+            if 1 < len(run) == len(names) == len({m.entity for m in names}):
+                out |= {(f.start, role): m.entity for f, m in zip(run, names, strict=True)}
+    return out
+
+
+def rivals(text: str, spans: Sequence[Span], mentions: Sequence[Named]) -> set[tuple[int, str]]:
+    """Which figures are not those of a method, for they say what another has over it: (start of the figure, entity).
+
+    "outperforms X by 3 and 4 points"; "3 % better than X". Right of 99 in 100 on annotated papers with annotated names.
+    """
+    out: set[tuple[int, str]] = set()
+    known = candidates(text, spans, mentions)
+    for start, end in spans[1:]:
+        methods = [m for m in mentions if m.label == "Method" and start <= m.start and m.end <= end]
+        found = [f for f in known if start <= f.start < end]
+        beaten = [m for m in methods if _BEATEN.search(text[max(start, m.start - 80) : m.start])]
+        for i, f in enumerate(found):
+            facing = i and _VERSUS.fullmatch(text[found[i - 1].end : f.start])
+            before = () if facing else (m for m in beaten if m.end <= f.start and _BY.fullmatch(text[m.end : f.start]))
+            stop = found[i + 1].start if i + 1 < len(found) else end
+            after = (m for m in methods if f.end <= m.start < stop and _OVER.fullmatch(text[f.end : m.start]))
+            out |= {(f.start, m.entity) for m in (*before, *after)}
+    return out
+
+
+_BEATEN = re.compile(r"(?:over|than|against|compared (?:to|with)|relative to|outperform\w*|surpass\w*|exceed\w*|beat\w*|improv\w* (?:up)?on|versus)\s+(?:[\w\-/]+\s+){0,4}$", re.IGNORECASE)
+_BY = re.compile(r"[^.;:\d]{0,60}\bby\s(?:[\w\- ]{0,30}\s)?\+?\$?(?:\d[\d.,]*\s?\\?%?(?:,|\sand|\s|/|-|points?)+)*\$?", re.IGNORECASE)
+_OVER = re.compile(r"[^.;:]{0,80}\b(?:over|than|against|compared (?:to|with)|relative to)\s(?:[^.;:]{0,60})", re.IGNORECASE)
+_ROLES = (("method", ("Method",)), ("dataset", ("Dataset", "Benchmark")), ("metric", ("Metric",)))
+_RESPECTIVELY = re.compile(r"\brespectively\b", re.IGNORECASE)

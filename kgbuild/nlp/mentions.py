@@ -144,7 +144,7 @@ def trust(
             c
             for c in same
             if _is_name(c)
-            and (_kind(c.label) == _kind(m.label) or (relabels and c.confidence >= RELABELS and c.label != "Metric"))
+            and (_kind(c.label) == _kind(m.label) or (relabels and c.confidence >= RELABELS and "Metric" not in (c.label, m.label)))
         ]
         row = max(rows, key=lambda c: (_kind(c.label) == _kind(m.label), c.confidence, c), default=None)
         label = row.label if row and row.confidence >= RELABELS else m.label

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kgbuild.nlp.figures import Figure, Rules, shown
+from kgbuild.nlp.figures import Figure, Rules, rivals, shown
 from kgbuild.nlp.relations import Named, compared, sentences
 from kgbuild.nlp.relations import Rules as Wordings
 from kgbuild.nlp.tagger import Word, open_session
@@ -287,8 +287,8 @@ class Scores:
     """[related pairs, 1 + types] none, then the types that the schema allows between the labels."""
     kinds: Floats
     """[figures, 1 + KINDS] no result, then the kinds."""
-    about: tuple[tuple[tuple[int, float], ...], ...]
-    """For each figure and role the likeliest node (0: none is named) and its probability."""
+    about: tuple[tuple[tuple[tuple[int, float], ...], ...], ...]
+    """For each figure and role the nodes that it may be about (0: none is named) and their probabilities, likeliest first."""
     read: Floats
     """[pairs, 1 + words] how much of each word a pair looked at."""
 
@@ -318,7 +318,7 @@ class Pairs:
         """Reads a sheet; ``states`` [words, 384] are the encoder's."""
         if not len(paper.pairs):
             nothing = np.eye(1, 1 + len(KINDS), dtype=np.float32).repeat(len(paper.figures), 0)
-            unnamed = ((0, 1.0),) * len(ROLES)
+            unnamed = (((0, 1.0),),) * len(ROLES)
             related = np.zeros((0, 1 + len(self.types)), dtype=np.float32)
             return Scores(related, nothing, (unnamed,) * len(paper.figures), np.zeros((0, len(paper.tags)), dtype=np.float32))
         feed = {
@@ -347,8 +347,8 @@ class Pairs:
                 chance = _softmax(
                     np.concatenate((judged[k, 1 + len(KINDS) + role : 2 + len(KINDS) + role], about[k, nodes]))
                 )
-                best = int(chance.argmax())
-                row.append((int(nodes[best - 1]) + 1 if best else 0, float(chance[best])))
+                order = np.argsort(-chance, kind="stable")
+                row.append(tuple((int(nodes[n - 1]) + 1 if n else 0, float(chance[n])) for n in order.tolist()))
             chosen.append(tuple(row))
         return Scores(related, kinds, tuple(chosen), read)
 
@@ -478,7 +478,7 @@ def results(
     for m in mentions:
         sure[m.entity] = max(sure[m.entity], m.confidence)
     by_start = {r.start: r for r in told}
-    by_form = shown(text, spans, mentions)
+    by_form, beaten = shown(text, spans, mentions), rivals(text, spans, mentions)
     begins = [a for a, _ in spans]
     out = []
     for k, f in enumerate(paper.figures):
@@ -491,7 +491,10 @@ def results(
         kind = int(scores.kinds[k, 1:].argmax())
         raw = float(scores.kinds[k, 1 + kind])
         ends: dict[str, str | None] = {}
-        for role, (node, chance) in zip(ROLES, scores.about[k], strict=True):
+        for role, choice in zip(ROLES, scores.about[k], strict=True):
+            node, chance = next(
+                (n, c) for n, c in choice if not (n and role == "method" and (f.start, paper.entities[n - 1]) in beaten)
+            )
             likely = paper.entities[node - 1] if node else PAPER if role == "method" else None
             ends[role] = by_form.get((f.start, role), likely)
             raw *= 1.0 if role == "task" else chance * sure[ends[role] or PAPER]
