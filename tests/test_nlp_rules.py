@@ -200,6 +200,13 @@ def test_spellings_are_found(text, surface, row):
         ('{"id": "x", "pattern": "x", "examples": [], "counters": []}', "of no table"),
         ('{"id": "x", "label": "Method", "type": "IS_A", "pattern": "x", "examples": [], "counters": []}', "of patterns and relations at once"),
         ('{"id": "negated", "label": "Method", "name": "X"}', "the id 'negated' is that of a row of relations, and this one is of lexicon"),
+        ('{"id": "x", "label": "Method", "name": " "}', "field 'name' is empty"),
+        ('{"id": "x", "words": ["a", ""], "examples": [], "counters": []}', "field 'words' holds an empty text"),
+        ('{"id": "x", "label": "Task", "heads": ["bird"], "max": -1, "precision": 0.5, "examples": [], "counters": []}', "'max' must be at least 1"),
+        ('{"id": "x", "label": "Method", "pattern": "(", "precision": 0.5, "examples": [], "counters": []}', "pattern 'x' is no regular expression"),
+        ('{"id": "x", "label": "Method", "pattern": "x", "precision": 0.5, "examples": [], "counters": []}', "has neither a group (?P<name>"),
+        ('{"id": "x", "type": "IS_A", "pattern": "(", "precision": 0.5, "examples": [], "counters": []}', "no regular expression"),
+        ('{"id": "x", "kind": "gain", "after": "(", "precision": 0.5, "examples": [], "counters": []}', "no regular expression"),
         ('{"id": "no-such-rule", "off": true}', "there is no rule 'no-such-rule' to switch off"),
         ('{"id": "negated", "off": false}', "to switch a rule off"),
     ],
@@ -210,6 +217,12 @@ def test_a_malformed_row_is_named_with_its_place(tmp_path, line, complaint):
     with pytest.raises(RuleError, match=re.escape(complaint)) as e:
         read_ruleset([path])
     assert str(e.value).startswith(f"{path}, line 2: ")
+
+
+def test_a_variant_of_nothing_is_named(tmp_path):
+    (tmp_path / "mine.jsonl").write_text('{"id": "method:x", "label": "Method", "name": "X", "variant_of": "method:none"}', encoding="utf-8")
+    with pytest.raises(RuleError, match="a variant of 'method:none', which is no row"):
+        read_ruleset([tmp_path / "mine.jsonl"])
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -73,7 +73,8 @@ def read_ruleset(paths: Iterable[str | Path] = ()) -> Ruleset:
     """The packaged rows and those of the user's files, by table.
 
     Raises RuleError, with file and line, for a row that is of no table or of two, is malformed, has an id that another
-    table has, or switches off what is not there.
+    table has, or switches off what is not there, or whose patterns are no regular expressions; and for a variant of a
+    lexicon row that is not there.
     """
     folder = resource("schemas")
     ours = {name: {row["id"]: row for row in read_rows([folder / f"{name}.jsonl"], t.fields, t.required)} for name, t in TABLES.items()}
@@ -93,6 +94,7 @@ def read_ruleset(paths: Iterable[str | Path] = ()) -> Ruleset:
                 continue
             try:
                 table = table_of(row)
+                _compile(row, table)
             except RuleError as e:
                 raise RuleError(f"{where}: {e}") from None
             if holder not in (None, table):
@@ -100,6 +102,10 @@ def read_ruleset(paths: Iterable[str | Path] = ()) -> Ruleset:
             if table != "lexicon":
                 row.setdefault("adds", True)
             (ours if row["id"] in ours[table] else mine)[table][row["id"]] = row
+    known = ours["lexicon"].keys() | mine["lexicon"].keys()
+    for row in mine["lexicon"].values():
+        if row.get("variant_of", row["id"]) not in known:
+            raise RuleError(f"the row {row['id']!r} is a variant of {row['variant_of']!r}, which is no row of the lexicon")
     return {name: [*mine[name].values(), *ours[name].values()] for name in TABLES}
 
 
@@ -119,8 +125,26 @@ def table_of(row: Row) -> str:
     return found[0]
 
 
+def _compile(row: Row, table: str) -> None:
+    """Raises RuleError where a row's patterns are no regular expressions, or lack a group."""
+    if "pattern" in row and table == "patterns":
+        rules.compile_pattern(row)
+    if table == "relations":
+        relations.Rules([row], load_schema())
+    if table == "figures":
+        figures.Rules([row])
+
+
 def _content_fault(row: Row, table: str) -> str | None:
     schema = load_schema()
+    for name in ("name", "pattern", "before", "after"):
+        if name in row and not row[name].strip():
+            return f"field {name!r} is empty"
+    for name in ("aliases", "words", "heads", "tails", "context", "unless"):
+        if any(not item.strip() for item in row.get(name, ())):
+            return f"field {name!r} holds an empty text"
+    if row.get("max", 1) < 1:
+        return "field 'max' must be at least 1"
     values = {**_VALUES, "label": (*schema.entity_labels, *([""] if table == "patterns" else [])), "type": tuple(schema.claim_types)}
     for name, allowed in values.items():
         if name in row and row[name] not in allowed:
