@@ -154,6 +154,7 @@ def test_a_slim_model_has_fewer_heads_and_units_and_goes_on_slim(gold, tmp_path)
     layers = networks.tagger.encoder.layers
     assert sum(layer.heads for layer in layers) == pytest.approx(36, abs=3)
     assert sum(layer.up.out_features for layer in layers) == pytest.approx(4608, abs=100)
+    assert sum(layer.heads for layer in networks.pairs.layers) == pytest.approx(8, abs=2)
     assert len({(layer.heads, layer.up.out_features) for layer in layers}) > 1
     text = "Birds\nWe present FlockNet, a nest of BERT; FlockNet beats bert-base."
     window = encode(Subwords(tokenizer_of(folder)), text)[1][0]

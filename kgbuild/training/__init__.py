@@ -35,7 +35,7 @@ class Settings:
     """``fast`` or the folder of a fast network that learnt on the same embeddings, to ship beside this one: their scores
     are averaged. None keeps the one that ``start`` has."""
     slim: float = 1.0
-    """Share of the encoder's attention heads and inner units to keep, before training goes on; for speed."""
+    """Share of the attention heads and inner units to keep, before training goes on; for speed."""
     hold: int = 300
     """Papers that are measured on, and on which thresholds and confidences are fitted, instead of trained on."""
     hold_seed: int = 13

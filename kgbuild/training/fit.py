@@ -20,7 +20,7 @@ from kgbuild.nlp import pairs
 from kgbuild.nlp.tagger import FEATURES, SEP, Window
 from kgbuild.training import Progress, Settings
 from kgbuild.training.data import TYPES, Example, Ints, Reader, Targets, batches
-from kgbuild.training.net import Convolutions, Encoder, Pairs, Tagger
+from kgbuild.training.net import Convolutions, Encoder, Pairs, Tagger, resize
 
 MASK = 103
 """BERT's id of [MASK]."""
@@ -51,8 +51,8 @@ def fit(
     state = torch.load(state_path, weights_only=True) if state_path.exists() else None
     encoder = networks.tagger.encoder
     if state is not None and isinstance(encoder, Encoder):
-        prefix = "tagger.encoder."
-        encoder.resize({k.removeprefix(prefix): v for k, v in state["networks"].items() if k.startswith(prefix)})
+        resize(encoder.layers, state["networks"], "tagger.encoder.layers.")
+        resize(networks.pairs.layers, state["networks"], "pairs.layers.")
     optimiser = _optimiser(networks, s)
     epoch_steps = -(-len(items) // s.batch)
     total, step = max(1, round(epoch_steps * s.epochs)), 0

@@ -65,6 +65,14 @@ class Layer(nn.Module):
         return out
 
 
+def resize(layers: nn.ModuleList, state: Mapping[str, Any], prefix: str) -> None:
+    """Gives each layer as many heads and inner units as it has in these weights, fresh: a slim model has fewer."""
+    for i, layer in enumerate(layers):
+        sizes = [state[n].shape[1] for n in (f"{prefix}{i}.out.weight", f"{prefix}{i}.down.weight") if n in state]
+        if len(sizes) == 2 and sizes != [layer.out.in_features, layer.down.in_features]:
+            layers[i] = Layer(layer.out.out_features, sizes[0] // HEAD, sizes[1])
+
+
 def pick(states: Tensor, places: Tensor) -> Tensor:
     """[batch, words, width] the states at these places of a [batch, subwords, width]."""
     return torch.gather(states, 1, places[:, :, None].expand(-1, -1, states.shape[2]))
@@ -98,13 +106,6 @@ class Encoder(nn.Module):
         for layer in self.layers:
             x = layer(x, mask, dropout)
         return pick(x, b["heads"]), pick(x, b["tails"])
-
-    def resize(self, state: Mapping[str, Any]) -> None:
-        """Gives each layer the heads and inner units that it has in these weights (a slim model has fewer), fresh."""
-        for i, layer in enumerate(self.layers):
-            sizes = [state[n].shape[1] for n in (f"layers.{i}.out.weight", f"layers.{i}.down.weight") if n in state]
-            if len(sizes) == 2 and sizes != [layer.out.in_features, layer.down.in_features]:
-                self.layers[i] = Layer(layer.out.out_features, sizes[0] // HEAD, sizes[1])
 
     def load_bert(self, path: Path | str) -> None:
         """Weights from a BERT ``model.safetensors`` with Hugging Face's names."""

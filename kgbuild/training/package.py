@@ -26,7 +26,7 @@ from kgbuild.nlp.tagger import FEATURES, Decoding, Tagger
 from kgbuild.training import Progress, Settings, export
 from kgbuild.training.data import TYPES, Reader
 from kgbuild.training.fit import Networks
-from kgbuild.training.net import Encoder
+from kgbuild.training.net import Encoder, resize
 
 KEEP = 0.42
 """Threshold of a surface before any is fitted."""
@@ -80,8 +80,8 @@ def begin(networks: Networks, base: Path | None) -> None:
     if pairs.FILE in files:
         states["pairs"] = export.weights(files[pairs.FILE], "")
     if isinstance(networks.tagger.encoder, Encoder):
-        prefix = "encoder."
-        networks.tagger.encoder.resize({k.removeprefix(prefix): v for k, v in states["tagger"].items() if k.startswith(prefix)})
+        resize(networks.tagger.encoder.layers, states["tagger"], "encoder.layers.")
+        resize(networks.pairs.layers, states.get("pairs", {}), "layers.")
     for name, state in states.items():
         network = getattr(networks, name)
         own = network.state_dict()

@@ -1,4 +1,4 @@
-"""Makes an encoder faster by leaving out the attention heads and inner units that matter least."""
+"""Makes networks faster by leaving out the attention heads and inner units that matter least."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from kgbuild.training import Progress, Settings
 from kgbuild.training.data import Example, Reader, batches
 from kgbuild.training.fit import Networks, items_of, loss_of
-from kgbuild.training.net import HEAD, Encoder
+from kgbuild.training.net import HEAD, Encoder, resize
 
 PAPERS = 300
 """Papers on which it is measured what matters."""
@@ -21,41 +21,42 @@ ROUND = 32
 
 
 def slim(networks: Networks, examples: Sequence[Example], reader: Reader, s: Settings, progress: Progress) -> None:
-    """Keeps ``s.slim`` of the encoder's heads and inner units, in place; over all layers those whose loss matters most.
+    """Keeps ``s.slim`` of the heads and inner units, in place: of the encoder, and of the reader of relations where one is
+    learnt; over all layers of either those whose loss matters most.
 
     What one matters is, to first order, how the loss of a batch changes without it: the gradient of a factor on what it
     adds (Michel et al. 2019; Molchanov et al. 2019), here summed in absolute value over batches.
     """
-    encoder = networks.tagger.encoder
-    assert isinstance(encoder, Encoder)
+    assert isinstance(networks.tagger.encoder, Encoder)
+    stacks = [networks.tagger.encoder.layers, *([networks.pairs.layers] if reader.relates else [])]
     items, _ = items_of(random.Random(s.seed).sample(list(examples), min(PAPERS, len(examples))), reader)
     order = batches([len(w.ids) for w, _, _ in items], s.batch, random.Random(s.seed))
-    matter: list[tuple[Tensor, Tensor]] = [(torch.zeros(x.heads), torch.zeros(x.up.out_features)) for x in encoder.layers]
+    matter = {x: (torch.zeros(x.heads), torch.zeros(x.up.out_features)) for layers in stacks for x in layers}
     networks.eval()
     for n, chosen in enumerate(order, 1):
         loss, _ = loss_of(networks, [items[i] for i in chosen], reader, replace(s, mask=0.0), random.Random(f"{s.seed} {n}"))
         networks.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():
-            for layer, (heads, inner) in zip(encoder.layers, matter, strict=True):
-                heads += (layer.out.weight.grad * layer.out.weight).sum(0).view(-1, HEAD).sum(1).abs()
-                inner += (layer.down.weight.grad * layer.down.weight).sum(0).abs()
+            for layer, (heads, inner) in matter.items():
+                if layer.out.weight.grad is not None:  # relations may be missing from a batch
+                    heads += (layer.out.weight.grad * layer.out.weight).sum(0).view(-1, HEAD).sum(1).abs()
+                    inner += (layer.down.weight.grad * layer.down.weight).sum(0).abs()
         progress("weigh", n, len(order))
     networks.zero_grad()
-    heads_kept = _best([h for h, _ in matter], s.slim, 1)
-    inner_kept = _best([i for _, i in matter], s.slim, ROUND)
-    state = dict(encoder.state_dict())
-    for k, (heads, inner) in enumerate(zip(heads_kept, inner_kept, strict=True)):
-        at = f"layers.{k}."
-        places = (heads[:, None] * HEAD + torch.arange(HEAD)).flatten()
-        rows = torch.cat([places + j * state[f"{at}out.weight"].shape[1] for j in range(3)])
-        for kind in ("weight", "bias"):
-            state[f"{at}qkv.{kind}"] = state[f"{at}qkv.{kind}"][rows]
-            state[f"{at}up.{kind}"] = state[f"{at}up.{kind}"][inner]
-        state[f"{at}out.weight"] = state[f"{at}out.weight"][:, places]
-        state[f"{at}down.weight"] = state[f"{at}down.weight"][:, inner]
-    encoder.resize(state)
-    encoder.load_state_dict(state)
+    for layers in stacks:
+        kept = [_best([matter[x][part] for x in layers], s.slim, multiple) for part, multiple in ((0, 1), (1, ROUND))]
+        state = dict(layers.state_dict())
+        for k, (heads, inner) in enumerate(zip(*kept, strict=True)):
+            places = (heads[:, None] * HEAD + torch.arange(HEAD)).flatten()
+            rows = torch.cat([places + j * state[f"{k}.out.weight"].shape[1] for j in range(3)])
+            for kind in ("weight", "bias"):
+                state[f"{k}.qkv.{kind}"] = state[f"{k}.qkv.{kind}"][rows]
+                state[f"{k}.up.{kind}"] = state[f"{k}.up.{kind}"][inner]
+            state[f"{k}.out.weight"] = state[f"{k}.out.weight"][:, places]
+            state[f"{k}.down.weight"] = state[f"{k}.down.weight"][:, inner]
+        resize(layers, state, "")
+        layers.load_state_dict(state)
 
 
 def _best(matter: Sequence[Tensor], share: float, multiple: int) -> list[Tensor]:
