@@ -1,6 +1,7 @@
 """The learned reader of relations and results: what it sees, and what it may say."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgbuild import nlp as extraction
-from kgbuild.nlp import pairs
+from kgbuild.nlp import figures, pairs
 from kgbuild.nlp.figures import candidates
 from kgbuild.nlp.model import PACKAGED, read_model
 from kgbuild.nlp.relations import Named
@@ -143,6 +144,29 @@ def test_a_good_rule_is_not_dismissed_and_a_denial_is_kept(model, tagger):
     found = pairs.relations(TEXT, SPANS, words, NAMED, [good, denied], s, low, model, wordings)
     floor = model.least[model.types.index("IS_A")] <= pairs.FLOOR
     assert [(r.type, r.polarity) for r in found] == ([("IS_A", "asserted")] if floor else []) + [("OUTPERFORMS", "negated")]
+
+
+def test_what_is_plain_by_form_is_not_left_to_the_network(model, tagger):
+    text = "Birds\nFlockNet outperforms BERT on NestBench by 3.2 points. It cuts memory by 35% there, while F1 is high."
+    spans = [(0, 6), (6, 58), (58, len(text))]
+
+    def named(surface, label, entity):
+        return Named(text.index(surface), text.index(surface) + len(surface), label, entity, 1.0)
+
+    mentions = [named("FlockNet", "Method", "e1"), named("BERT", "Method", "e2"), named("NestBench", "Benchmark", "e3"), named("F1", "Metric", "e4")]
+    rules = extraction.load("rules").get_pipe("kg_results").rules
+    told = figures.results(text, spans, mentions, "e1", rules)
+    assert [(r.kind, r.metric) for r in told] == [("gain", None), ("cost", "e4")]
+    words, _, states = tagger.encode(text)
+    s = pairs.sheet(text, spans, words, mentions, candidates(text, spans, mentions), [], told, model.may, model.types)
+    scores = model.scores(states, s)
+    # a network that errs: every figure is a level of BERT in F1
+    kinds = np.zeros_like(scores.kinds)
+    kinds[:, 1 + pairs.KINDS.index("absolute")] = 1
+    at = {role: tuple((n, 0.9 if s.entities[n - 1 : n] == (e,) else 0.01) for n in (0, *nodes)) for role, e, nodes in (("method", "e2", (1, 2)), ("dataset", "e3", (3,)), ("task", "", ()), ("metric", "e4", (4,)))}
+    about = tuple(tuple(tuple(sorted(at[role], key=lambda c: -c[1])) for role in pairs.ROLES) for _ in s.figures)
+    found = pairs.results(text, spans, mentions, told, s, replace(scores, kinds=kinds, about=about), model, rules)
+    assert [(r.value, r.kind, r.method, r.metric) for r in found] == [("3.2 points", "gain", PAPER, None), ("35%", "cost", "e2", "e4")]
 
 
 def test_it_reads_what_the_paper_says(nlp):

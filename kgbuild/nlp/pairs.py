@@ -51,6 +51,10 @@ GOOD, FLOOR = 0.7, 0.3
 """What a rule states that is right at least this often counts as at least this probable: measured, it lifts relation F1 by
 half a point, mostly where a pair has a second relation, of which the network's softmax would let only one stand out."""
 
+PLAIN = 0.8
+"""From this precision on, a cue that says a figure is a gain or a cost is believed. On papers that a model had not learnt,
+such cues were right 42 times and the network 20 times where they differed."""
+
 _GAPS = np.array([2, 4, 8, 16, 32])
 _UNITS = {"%": 0, "points": 1, "x": 2, None: 3}
 FIGURE_FEATURES = 14
@@ -490,16 +494,20 @@ def results(
             continue
         kind = int(scores.kinds[k, 1:].argmax())
         raw = float(scores.kinds[k, 1 + kind])
+        sentence = spans[max(0, bisect_right(begins, f.start) - 1)]
+        cue = rules.cue(text, f, sentence) or {}
+        if same is not None and same.kind == cue.get("kind") != "absolute" and cue["precision"] >= PLAIN:
+            kind = KINDS.index(same.kind)
         ends: dict[str, str | None] = {}
         for role, choice in zip(ROLES, scores.about[k], strict=True):
             node, chance = next(
                 (n, c) for n, c in choice if not (n and role == "method" and (f.start, paper.entities[n - 1]) in beaten)
             )
             likely = paper.entities[node - 1] if node else PAPER if role == "method" else None
+            if role == "metric" and same is not None and same.metric is None:
+                likely = None
             ends[role] = by_form.get((f.start, role), likely)
             raw *= 1.0 if role == "task" else chance * sure[ends[role] or PAPER]
-        sentence = spans[max(0, bisect_right(begins, f.start) - 1)]
-        cue = rules.cue(text, f, sentence) or {}
         out.append(
             Result(
                 value=f.value,
