@@ -145,7 +145,7 @@ class KnowledgeGraph:
                 bound[p.name] = self.entity(bound[p.name], p.labels).id
         rows = self.cypher(query.text, **bound)
         if not rows and (edges := [bound[p.name] for p in query.parameters if p.type == "edge"]):
-            raise NotFoundError(f"no relationship or result of this graph has the id {edges[0]!r}; questions give ids as `edge`")
+            raise NotFoundError(f"no statement of this graph is about {edges[0]!r}; ids of relationships are what questions give as `edge`")
         return rows
 
     def cypher(self, text: str, /, **parameters: object) -> list[Row]:

@@ -13,7 +13,9 @@ MATCH (x:Method|Dataset|Benchmark|Task)
 WHERE toLower($name) IN [toLower(x.id), toLower(x.name)] OR any(a IN x.aliases WHERE toLower(a) = toLower($name))
 WITH collect(DISTINCT x.id) AS ids
 MATCH (p:Paper)-[:STATES]->(e:Evidence)
-WHERE e.polarity <> 'asserted' AND NOT e.type IN ['RESULT', 'BASED_ON', 'TRAINED_ON', 'PART_OF', 'DERIVED_FROM', 'IS_A'] AND (e.head_id IN ids OR e.tail_id IN ids)
+WHERE e.polarity <> 'asserted' AND e.type <> 'RESULT'
+  AND NOT (e.polarity = 'negated' AND e.type IN ['BASED_ON', 'TRAINED_ON', 'PART_OF', 'DERIVED_FROM', 'IS_A'])
+  AND (e.head_id IN ids OR e.tail_id IN ids)
 WITH p, e
 MATCH (h:Method|Dataset|Benchmark|Task|Metric|Paper {id: e.head_id})
 WITH p, e, h

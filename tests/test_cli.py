@@ -154,7 +154,7 @@ def test_an_ill_typed_parameter_is_one_message(sample_workspace: Path):
     [
         (("methods-on-dataset", "--dataset", "SQuAD", "--limit", "-3"), "limit is -3, which is out of range"),
         (("emerging", "--since", "2020", "--label", "Methods"), "'Methods', which is no label of entities; there is Method, Dataset"),
-        (("evidence", "--edge", "nowhere"), "no relationship or result of this graph has the id 'nowhere'"),
+        (("evidence", "--edge", "nowhere"), "no statement of this graph is about 'nowhere'"),
     ],
 )
 def test_a_value_that_names_nothing_is_one_message(sample_workspace: Path, question: tuple[str, ...], reason: str):

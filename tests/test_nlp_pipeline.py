@@ -311,6 +311,8 @@ def test_words_of_the_user_are_no_name_whoever_marks_them(model, tmp_path):
     mine = tmp_path / "mine.jsonl"
     mine.write_text('{"id": "no-bert", "words": ["bert", "nest"], "examples": [], "counters": []}\n', encoding="utf-8")
     paper = Paper(id="title:x", title="FlockNet: Birds", abstract="We propose FlockNet, which outperforms BERT and RoBERTa on the Nest dataset and on SQuAD.")
+    [(_, x)] = extraction.extract(extraction.load(model, rules=[mine]), [Paper(id="title:y", title="Birds", abstract="Bidirectional Encoder Transformer (BERT) flies. BERT beats SQuAD.")])
+    assert "BERT" not in {"Birds\nBidirectional Encoder Transformer (BERT) flies. BERT beats SQuAD."[m.start : m.end] for m in x.mentions}
     marked = []
     for rules in ([], [mine]):
         [(_, x)] = extraction.extract(extraction.load(model, rules=rules), [paper])

@@ -221,7 +221,7 @@ def test_a_malformed_row_is_named_with_its_place(tmp_path, line, complaint):
 
 def test_a_variant_of_nothing_is_named(tmp_path):
     (tmp_path / "mine.jsonl").write_text('{"id": "method:x", "label": "Method", "name": "X", "variant_of": "method:none"}', encoding="utf-8")
-    with pytest.raises(RuleError, match="a variant of 'method:none', which is no row"):
+    with pytest.raises(RuleError, match=r"mine\.jsonl, line 1: 'method:x' is a variant of 'method:none', which is no row"):
         read_ruleset([tmp_path / "mine.jsonl"])
 
 
@@ -370,6 +370,7 @@ def test_of_two_figures_that_are_compared_the_second_is_the_rivals(text, expecte
             "It has 1.0 [AP|Metric] and 2.0 [APr|Metric] on new classes of [A|Dataset] and [B|Dataset] respectively.",
             {"1.0": {"A", "AP"}, "2.0": {"B", "APr"}},
         ),
+        ("[Osprey|Method], trained on [A|Dataset], reaches 1.0 [AP|Metric] and 2.0 [AR|Metric] on [B|Dataset], respectively.", {"1.0": {"AP"}, "2.0": {"AR", "B"}}),
         # as many names as figures, but nothing says that they are in step
         ("On [A|Dataset] and then on [B|Dataset], it gains 1.0 here and there 2.0.", {}),
         ("On [A|Dataset], on [B|Dataset] and on [C|Dataset], it has 1.0 and 2.0, respectively.", {}),
@@ -394,6 +395,7 @@ def test_what_the_form_of_a_text_says_that_figures_are_about(text, expected):
         ("[Osprey|Method] is 2x faster than [Kite|Method] and [Owl|Method].", {("2x", "Kite"), ("2x", "Owl")}),
         ("[Osprey|Method] beats [Kite|Method] (91.0 vs. 90.0).", set()),
         ("[Osprey|Method] improves by 1.0 with [Kite|Method].", set()),
+        ("It has 1.0% [accuracy|Metric] averaged over five runs with [Kite|Method].", set()),
         ("[Osprey|Method] has 1.0; [Kite|Method] is better than [Owl|Method].", set()),
     ],
 )
@@ -402,6 +404,14 @@ def test_what_one_method_has_over_another_is_not_the_others(text, expected):
     spans = spans_of(text)
     at = {f.start: f.value for f in figures.candidates(text, spans, mentions)}
     assert {(at[start], entity) for start, entity in figures.rivals(text, spans, mentions)} == expected
+
+
+@pytest.mark.parametrize("item", ["1.2, ", "1 , ", "1,2,", "3 points, "])
+def test_a_long_list_of_figures_is_read_at_all(item):
+    # patterns that try every split of a list would not come to an end
+    text, mentions, _ = mentioned(f"A title\n[Osprey|Method] outperforms [Kite|Method] by {item * 200}on [A|Dataset] and 3.1% respectively.")
+    assert {entity for _, entity in figures.rivals(text, spans_of(text), mentions)} <= {"Kite"}
+    figures.shown(text, spans_of(text), mentions)
 
 
 # --- what each row brings on annotated papers

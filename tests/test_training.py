@@ -181,6 +181,11 @@ def test_relations_are_learnt_on_entities_that_a_model_found(gold, tmp_path):
     train(gold, tmp_path / "run", replace(FEW, epochs=0.4), silent, found=tmp_path / "found.jsonl")
     with pytest.raises(ModelError, match="other settings or records"):
         train(gold, tmp_path / "run", replace(FEW, epochs=0.4), silent)
+    (tmp_path / "others.jsonl").write_text(half.model_copy(update={"text": "Another\nabstract.", "entities": ()}).model_dump_json() + "\n", encoding="utf-8")
+    with pytest.raises(ModelError, match="none of the papers to train on"):
+        train(gold, tmp_path / "none", FEW, silent, found=tmp_path / "others.jsonl")
+    with pytest.raises(ModelError, match="only the default network"):
+        train(gold, tmp_path / "none", replace(FEW, fast=True, slim=0.5), silent)
 
 
 @needs_torch

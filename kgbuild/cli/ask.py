@@ -53,9 +53,10 @@ class _Questions(click.Group):
             given = {k: v for k, v in values.items() if v is not None}
             with api.open(workspace) as graph:
                 rows = graph.query(name, **given)
-                undated = graph.tables.nodes("Paper")["year"].null_count() if "since" in given else 0
+                bound = query.bind(given)
+                undated = graph.tables.nodes("Paper")["year"].null_count() if bound.get("since") else 0
             print_rows(rows, form, [c.name for c in query.columns])
-            if rows and len(rows) == query.bind(given).get("limit"):
+            if rows and len(rows) == bound.get("limit"):
                 click.echo(f"{len(rows)} rows, as many as --limit lets through; there may be more", err=True)
             if undated:
                 click.echo(f"{undated} papers without a year are left out", err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,7 +44,7 @@ def start(directory: Path | None, bolt_port: int, http_port: int, form: str) -> 
     _show(running, form)
     if directory is not None:
         # other commands look in the usual folder alone
-        password = f'NEO4J_PASSWORD="$(cat {running.password_file})"' if running.password_file else "NEO4J_PASSWORD"
+        password = f'NEO4J_PASSWORD="$(cat {shlex.quote(str(running.password_file))})"' if running.password_file else "NEO4J_PASSWORD"
         err.print(f"to use it: export NEO4J_URI={running.uri} {password}", highlight=False, soft_wrap=True)
 
 

@@ -63,7 +63,7 @@ DEFAULTS = {f.name: f.default for f in fields(Settings)}
     type=click.FloatRange(min=0, max=1, min_open=True),
     default=DEFAULTS["slim"],
     show_default=True,
-    help="Share of the networks to keep, their most important heads and units, for speed.",
+    help="Share of the networks of --start to keep, their most important heads and units, for speed.",
 )
 @click.option("--epochs", type=click.FloatRange(min=0), default=DEFAULTS["epochs"], show_default=True)
 @click.option(

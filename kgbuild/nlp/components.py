@@ -7,7 +7,7 @@ component             reads                                     writes
 ``kg_abbreviations``  text                                      ``doc._.kg_abbreviations``
 ``kg_lexicon``        text                                      ``doc.spans["kg_candidates"]``
 ``kg_patterns``       text, short forms                         ``doc.spans["kg_hints"]``, ``doc._.kg_never``
-``kg_mentions``       candidates, entities of other components  ``doc.ents`` and their ``_.kg_…``
+``kg_mentions``       all that, entities of other components    ``doc.ents`` and their ``_.kg_…``
 ``kg_relations``      entities, sentences                       ``doc._.kg_relations``
 ``kg_results``        entities, sentences                       ``doc._.kg_results``
 ``kg_polarity``       entities, sentences, results              the results' polarity
@@ -223,7 +223,7 @@ def mentions(doc: Doc) -> Doc:
         [c for c in group if not c.start <= title < c.end and not (never and rules.plain(text[c.start : c.end]) in never)]
         for group in (proposed(doc) + entities(doc), proposed(doc, HINTS))
     )
-    pairs = doc._.kg_abbreviations
+    pairs = [p for p in doc._.kg_abbreviations if not (never and any(rules.plain(text[a:b]) in never for a, b in p))]
     model = [c for c in found if c.source == MODEL]
     others = [c for c in found if c.source != MODEL]
     kept = spread(text, trust(text, model, others, hints, pairs) if model else resolve(settle(text, others + hints, pairs)))

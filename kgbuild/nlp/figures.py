@@ -92,7 +92,7 @@ class Rules:
             try:
                 before = re.compile(rf"(?:{row['before']})\s*\(?$", re.IGNORECASE) if "before" in row else None
                 after = re.compile(rf"\)?\s*(?:{row['after']})", re.IGNORECASE) if "after" in row else None
-            except re.error as e:
+            except (re.error, OverflowError, RecursionError) as e:
                 raise RuleError(f"figure rule {row['id']!r} is no regular expression: {e}") from e
             self.cues.append((before, after, row))
 
@@ -278,8 +278,8 @@ def candidates(text: str, spans: Sequence[Span], mentions: Sequence[Named]) -> l
 def shown(text: str, spans: Sequence[Span], mentions: Sequence[Named]) -> dict[tuple[int, str], str]:
     """What the form of a text alone says that figures are about: (start of the figure, role) to entity.
 
-    Of lists in step, each figure is about the name at its place ("1, 2 and 3 on A, B and C"); a figure after a "vs." is
-    the rival's.
+    Of lists in step, each figure is about the name at its place ("1, 2 and 3 on A, B and C", or by "respectively"); a
+    figure after a "vs." is the rival's; and what a name right beside it says ("3 F1 on A", "A (3").
     """
     out: dict[tuple[int, str], str] = {}
     known = candidates(text, spans, mentions)
@@ -288,7 +288,7 @@ def shown(text: str, spans: Sequence[Span], mentions: Sequence[Named]) -> dict[t
         found = [f for f in known if start <= f.start < end]
         for i, f in enumerate(found):
             peers = _peers(text, found, i)
-            for role, labels in _ROLES[1:]:
+            for role, labels in _ROLES:
                 if entity := _zipped(text, here, labels, peers, i):
                     out[f.start, role] = entity
             if i and _VERSUS.fullmatch(text[found[i - 1].end : f.start]):
@@ -330,7 +330,8 @@ def _beside(
 def _respectively(
     text: str, here: Sequence[Named], found: Sequence[Figure], end: int
 ) -> dict[tuple[int, str], str]:
-    """Of a sentence with "respectively", as many names as there are figures before it, each to the figure at its place."""
+    """Of a sentence with "respectively", as many names as there are figures before it, all on one side of them: each to the
+    figure at its place."""
     out: dict[tuple[int, str], str] = {}
     for at in (m.start() for m in _RESPECTIVELY.finditer(text, found[0].end if found else end, end)):
         run = [f for f in found if f.end <= at]
@@ -338,9 +339,12 @@ def _respectively(
         while first > 0 and _STEPS.fullmatch(text[run[first - 1].end : run[first].start]):
             first -= 1
         run = run[max(first, 0) :]
-        for role, labels in _ROLES[1:]:
+        if not run:
+            continue
+        for role, labels in _ROLES:
             names = [m for m in here if m.label in labels and m.start < at]
-            if 1 < len(run) == len(names) == len({m.entity for m in names}):
+            beside = names and (names[-1].end <= run[0].start or run[-1].end <= names[0].start)
+            if beside and 1 < len(run) == len(names) == len({m.entity for m in names}):
                 out |= {(f.start, role): m.entity for f, m in zip(run, names, strict=True)}
     return out
 
@@ -356,9 +360,12 @@ def rivals(text: str, spans: Sequence[Span], mentions: Sequence[Named]) -> set[t
         methods = [m for m in mentions if m.label == "Method" and start <= m.start and m.end <= end]
         found = [f for f in known if start <= f.start < end]
         beaten = [m for m in methods if _BEATEN.search(text[max(start, m.start - 80) : m.start])]
+        first = start
         for i, f in enumerate(found):
-            facing = i and _VERSUS.fullmatch(text[found[i - 1].end : f.start])
-            before = () if facing else (m for m in beaten if m.end <= f.start and _BY.fullmatch(text[m.end : f.start]))
+            gap = text[found[i - 1].end : f.start] if i else ""
+            facing = i and _VERSUS.fullmatch(gap)
+            first = first if i and _LIST_GAP.fullmatch(gap) else f.start
+            before = () if facing else (m for m in beaten if m.end <= first and _BY.fullmatch(text[m.end : first]))
             stop = found[i + 1].start if i + 1 < len(found) else end
             after = (m for m in methods if f.end <= m.start < stop and _OVER.fullmatch(text[f.end : m.start]))
             out |= {(f.start, m.entity) for m in (*before, *after)}
@@ -366,7 +373,8 @@ def rivals(text: str, spans: Sequence[Span], mentions: Sequence[Named]) -> set[t
 
 
 _BEATEN = re.compile(r"(?:over|than|against|compared (?:to|with)|relative to|outperform\w*|surpass\w*|exceed\w*|beat\w*|improv\w* (?:up)?on|versus)\s+(?:[\w\-/]+\s+){0,4}$", re.IGNORECASE)
-_BY = re.compile(r"[^.;:\d]{0,60}\bby\s(?:[\w\- ]{0,30}\s)?\+?\$?(?:\d[\d.,]*\s?\\?%?(?:,|\sand|\s|/|-|points?)+)*\$?", re.IGNORECASE)
-_OVER = re.compile(r"[^.;:]{0,80}\b(?:over|than|against|compared (?:to|with)|relative to)\s(?:[^.;:]{0,60})", re.IGNORECASE)
-_ROLES = (("method", ("Method",)), ("dataset", ("Dataset", "Benchmark")), ("metric", ("Metric",)))
+_BY = re.compile(r"[^.;:\d]{0,60}\bby\s(?:[\w\- ]{0,30}\s)?\+?\$?", re.IGNORECASE)
+_OVER = re.compile(r"[^.;:]{0,80}\b(?:over|than|against|compared (?:to|with)|relative to)\s(?:(?!(?:with|on|in|of|for|by|using|when|training|runs?)\b)[^.;:\s]{1,40}\s){0,8}", re.IGNORECASE)
+_ROLES = (("dataset", ("Dataset", "Benchmark")), ("metric", ("Metric",)))
+"""Roles that lists in step tell, with their labels. Not the method: "by 3 and 4 points over A and B" tells it of neither."""
 _RESPECTIVELY = re.compile(r"\brespectively\b", re.IGNORECASE)

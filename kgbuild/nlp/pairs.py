@@ -411,15 +411,15 @@ def relations(
             chance[at] = max(chance[at], FLOOR)
     ends = np.array([sure[e] for e in ids], dtype=np.float32)
     raw = chance * ends[paper.pairs[: paper.related]].prod(1)[:, None]
-    turned = {tuple(ends): k for k, ends in enumerate(paper.pairs[: paper.related].tolist())}
+    turned = {(i, j): k for k, (i, j) in enumerate(paper.pairs[: paper.related].tolist())}
     out: list[Relation] = []
     for k, t in np.argwhere(raw >= model.least):
-        # no relation holds both ways: the surer one is stated
-        other = turned.get((paper.pairs[k, 1], paper.pairs[k, 0]))
-        if other is not None and (raw[other, t], k) > (raw[k, t], other):
-            continue
         head, tail = (ids[n] for n in paper.pairs[k])
         kind = model.types[t]
+        # a relation holds both ways only where a wording says so ("A beats B on X, and B beats A on Y"): else the surer one
+        other = turned.get((paper.pairs[k, 1], paper.pairs[k, 0]))
+        if other is not None and (raw[other, t], k) > (raw[k, t], other) and (kind, head, tail) not in said:
+            continue
         confidence = model.sure(kind, float(raw[k, t]))
         same = said.pop((kind, head, tail), [])
         if same:
@@ -498,14 +498,16 @@ def results(
         cue = rules.cue(text, f, sentence) or {}
         if same is not None and same.kind == cue.get("kind") != "absolute" and cue["precision"] >= PLAIN:
             kind = KINDS.index(same.kind)
+        measured = {m.entity for m in mentions if m.label == "Metric" and sentence[0] <= m.start < sentence[1]}
         ends: dict[str, str | None] = {}
         for role, choice in zip(ROLES, scores.about[k], strict=True):
-            node, chance = next(
-                (n, c) for n, c in choice if not (n and role == "method" and (f.start, paper.entities[n - 1]) in beaten)
-            )
+            if role == "method":
+                may = [(n, c) for n, c in choice if not n or (f.start, paper.entities[n - 1]) not in beaten]
+            else:
+                # of a metric that the sentence does not name, the network guesses wrong five times in six
+                may = [(n, c) for n, c in choice if not n or role != "metric" or paper.entities[n - 1] in measured]
+            node, chance = may[0]
             likely = paper.entities[node - 1] if node else PAPER if role == "method" else None
-            if role == "metric" and same is not None and same.metric is None:
-                likely = None
             ends[role] = by_form.get((f.start, role), likely)
             raw *= 1.0 if role == "task" else chance * sure[ends[role] or PAPER]
         out.append(

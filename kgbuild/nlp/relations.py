@@ -147,7 +147,7 @@ class Rules:
             if "pattern" in row:
                 try:
                     pattern = re.compile(expand(row["pattern"]))
-                except re.error as e:
+                except (re.error, OverflowError, RecursionError) as e:
                     raise RuleError(f"relation rule {row['id']!r} is no regular expression: {e}") from e
                 if "type" in row:
                     if "tail" not in pattern.groupindex:

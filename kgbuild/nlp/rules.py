@@ -29,8 +29,8 @@ sees nothing, as a user's row does unless it says no. ``examples`` mark each men
 REQUIRED = ("id", "label", "precision", "examples", "counters")
 
 GENERIC: dict[str, type] = {"id": str, "words": list, "adds": bool, "examples": list, "counters": list}
-"""Fields of a row of ``words`` that are no entity; with ``adds`` (the user's) not even where a model says so. ``examples`` mark with [ ] what patterns find without the row and not
-with it; of ``counters`` the row takes nothing."""
+"""Fields of a row of ``words`` that are no entity; with ``adds`` (the user's) not even where a model says so.
+``examples`` mark with [ ] what patterns find without the row and not with it; of ``counters`` the row takes nothing."""
 GENERIC_REQUIRED = ("id", "words", "examples", "counters")
 
 _MACROS = {
@@ -89,7 +89,7 @@ def compile_pattern(row: Row) -> re.Pattern[str]:
     """The regular expression of a row, its macros written out."""
     try:
         pattern = re.compile(expand(row["pattern"]))
-    except re.error as e:
+    except (re.error, OverflowError, RecursionError) as e:
         raise RuleError(f"pattern {row['id']!r} is no regular expression: {e}") from e
     if not {"name", "names"} & pattern.groupindex.keys():
         raise RuleError(f"pattern {row['id']!r} has neither a group (?P<name>…) nor (?P<names>…)")
@@ -190,7 +190,7 @@ def _matches(pattern: re.Pattern[str], text: str, starts: Iterable[int]) -> Iter
 
 def plain(surface: str) -> str:
     """The words of a surface, each folded: as lists of what is no entity are compared."""
-    return " ".join(fold_word(w) for w in re.findall(r"\w+", surface))
+    return " ".join(fold_word(w) for w in re.findall(r"\w+[+#*]*", surface))
 
 
 def _unit(text: str, text_words: Sequence[Word], i: int) -> int:

@@ -79,6 +79,8 @@ def read_ruleset(paths: Iterable[str | Path] = ()) -> Ruleset:
     folder = resource("schemas")
     ours = {name: {row["id"]: row for row in read_rows([folder / f"{name}.jsonl"], t.fields, t.required)} for name, t in TABLES.items()}
     mine: dict[str, dict[str, Row]] = {name: {} for name in TABLES}
+    variants: dict[str, str] = {}
+    """Where the user has a variant."""
     for path in map(Path, paths):
         for where, row in objects(path):
             if not isinstance(row.get("id"), str) or not row["id"] or set("+ \n") & set(row["id"]):
@@ -102,10 +104,12 @@ def read_ruleset(paths: Iterable[str | Path] = ()) -> Ruleset:
             if table != "lexicon":
                 row.setdefault("adds", True)
             (ours if row["id"] in ours[table] else mine)[table][row["id"]] = row
-    known = ours["lexicon"].keys() | mine["lexicon"].keys()
-    for row in mine["lexicon"].values():
-        if row.get("variant_of", row["id"]) not in known:
-            raise RuleError(f"the row {row['id']!r} is a variant of {row['variant_of']!r}, which is no row of the lexicon")
+            if "variant_of" in row:
+                variants[row["id"]] = where
+    known = ours["lexicon"] | mine["lexicon"]
+    for name, where in variants.items():
+        if name in known and known[name].get("variant_of", name) not in known:
+            raise RuleError(f"{where}: {name!r} is a variant of {known[name]['variant_of']!r}, which is no row of the lexicon")
     return {name: [*mine[name].values(), *ours[name].values()] for name in TABLES}
 
 

@@ -102,10 +102,10 @@ def _format(head: list[str]) -> Parser:
     strange = sum(c == "\0" or "\udc80" <= c <= "\udcff" or (c < " " and c not in "\t\n\r\f") for c in text)
     if strange > len(text) * 0.05 or text.startswith(("%PDF-", "PK\x03\x04")):
         raise SourceError("is a binary file, neither JSON nor a page saved as UTF-8 text")
-    if re.match(r"\{\s*\n", stripped):
+    if re.match(r"\{\s*\n", stripped) and not re.search(r"^\{.*\}\s*$", stripped, re.MULTILINE):
         raise SourceError(
-            "is one JSON object over several lines; papers are wanted as one object a line, or as one list: where a field of "
-            "it holds them, `jq -c '.FIELD[]' FILE > FILE.jsonl` writes them so"
+            "is JSON with one object over several lines; papers are wanted as one object a line, or as one list: "
+            "`jq -c . FILE > FILE.jsonl` writes them so, or `jq -c '.FIELD[]'` where a field of the object holds them"
         )
     if stripped.startswith("{"):
         return jsonl.parse_lines

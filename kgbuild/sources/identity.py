@@ -64,13 +64,16 @@ def known_id(text: str) -> str | None:
 
 
 def arxiv_year(known: str) -> int | None:
-    """The year in which a paper of this id was submitted to arXiv; null for an id that does not tell.
+    """The year in which a paper of this id was submitted to arXiv (1991 to 2090); null for an id that does not tell.
 
-    >>> arxiv_year("arxiv:2606.28729"), arxiv_year("doi:10.1000/abc")
-    (2026, None)
+    >>> arxiv_year("arxiv:2606.28729"), arxiv_year("arxiv:cs/9912017"), arxiv_year("doi:10.1000/abc")
+    (2026, 1999, None)
     """
-    m = re.fullmatch(r"arxiv:(\d\d)(?:0[1-9]|1[0-2])\.\d{4,5}", known)
-    return 2000 + int(m[1]) if m else None
+    m = re.fullmatch(r"arxiv:(?:(\d\d)(?:0[1-9]|1[0-2])\.\d{4,5}|[a-z.-]+/(\d\d)(?:0[1-9]|1[0-2])\d{3})", known)
+    if m is None:
+        return None
+    year = int(m[1] or m[2])
+    return 2000 + year if year < 91 else 1900 + year if m[2] else None
 
 
 def paper_id(title: str, *, given: str | None = None, arxiv_id: str | None = None, doi: str | None = None, url: str | None = None) -> str:
@@ -139,10 +142,11 @@ def _precedence(paper: Paper) -> tuple[object, ...]:
 
 
 def _combine(copies: list[Paper]) -> Paper:
-    """The first copy with its gaps filled from the others, in order; the three fields of a date stay together."""
+    """The first copy with its gaps filled from the others, in order; the three fields of a date stay together. Where no copy
+    tells the year, an arXiv id does."""
     first = copies[0]
     dated = max(copies, key=lambda p: (p.published is not None, p.year is not None, p.published_text is not None))
-    gaps: dict[str, object] = {"published": dated.published, "published_text": dated.published_text, "year": dated.year}
+    gaps: dict[str, object] = {"published": dated.published, "published_text": dated.published_text, "year": dated.year or arxiv_year(first.id)}
     for name in ("authors", "authors_count", "upvotes", "organisation", "venue", "url"):
         gaps[name] = next((value for p in copies if (value := getattr(p, name)) not in (None, ())), getattr(first, name))
     return replace(first, **gaps)  # type: ignore[arg-type]

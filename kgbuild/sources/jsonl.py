@@ -4,7 +4,7 @@
 ``year``, ``published`` or ``date``, ``venue``, ``authors`` (names, objects with a ``name``, or all names in one string),
 ``authors_count``, ``upvotes``, ``organisation``, ``source``. Null counts as absent, other fields are ignored. Numbers
 may be strings of digits; an id may be a whole number; a date that is none stays as text. An item of the Hugging Face
-API for Daily Papers is the paper in its field ``paper``. Where nothing else tells the year, an arXiv id does.
+API for Daily Papers is the paper in its field ``paper``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from kgbuild.errors import SourceError
 from kgbuild.records import Paper
-from kgbuild.sources.identity import arxiv_year, paper_id
+from kgbuild.sources.identity import paper_id
 from kgbuild.sources.lines import MAX_LINE, Line, Reject
 
 
@@ -117,7 +117,7 @@ def _paper(row: Any, source: str) -> Paper:
     """The paper that a JSON value describes. Raises SourceError naming the field that is missing or ill-typed."""
     if not isinstance(row, dict):
         raise SourceError(f"a JSON {_type(row)}, not an object")
-    if isinstance(inner := row.get("paper"), dict):
+    if isinstance(inner := row.get("paper"), dict) and "title" in inner:
         row = inner
     title = _text(row, "title")
     abstract = _text(row, "abstract", "summary")
@@ -129,19 +129,20 @@ def _paper(row: Any, source: str) -> Paper:
     url = _text(row, "url")
     given_year = _number(row, "year", 1000, 9999)
     given_count = _number(row, "authors_count", 0)
-    own_id = paper_id(title, given=_label(row, "id"), arxiv_id=_text(row, "arxiv_id"), doi=_text(row, "doi"), url=url)
     organisation = row.get("organization")
+    if isinstance(organisation, dict):
+        organisation = organisation.get("fullname") or organisation.get("name")
     return Paper(
-        id=own_id,
+        id=paper_id(title, given=_label(row, "id"), arxiv_id=_text(row, "arxiv_id"), doi=_text(row, "doi"), url=url),
         title=title,
         abstract=abstract,
         published=published,
         published_text=published_text,
-        year=given_year or year or arxiv_year(own_id),
+        year=year if given_year is None else given_year,
         authors=authors,
         authors_count=len(authors) or None if given_count is None else given_count,
         upvotes=_number(row, "upvotes", 0),
-        organisation=_text(organisation, "fullname", "name") if isinstance(organisation, dict) else _text(row, "organisation"),
+        organisation=_text(row, "organisation") or (organisation if isinstance(organisation, str) else None),
         venue=_text(row, "venue"),
         url=url,
         source=_text(row, "source") or source,
@@ -195,6 +196,8 @@ def _authors(value: Any) -> tuple[str, ...]:
     names: list[str] = []
     for author in value:
         name = author.get("name") if isinstance(author, dict) else author
+        if name is None and isinstance(author, dict) and author.get("hidden"):
+            continue
         if not isinstance(name, str):
             raise SourceError("authors holds something that is neither a name nor an object with a name")
         names += [name.strip()] if name.strip() else []

@@ -35,7 +35,7 @@ class Settings:
     """``fast`` or the folder of a fast network that learnt on the same embeddings, to ship beside this one: their scores
     are averaged. None keeps the one that ``start`` has."""
     slim: float = 1.0
-    """Share of the attention heads and inner units to keep, before training goes on; for speed."""
+    """Share of the attention heads and inner units of ``start`` to keep, before training goes on; for speed."""
     hold: int = 300
     """Papers that are measured on, and on which thresholds and confidences are fitted, instead of trained on."""
     hold_seed: int = 13
@@ -81,8 +81,8 @@ def train(
     not be in ``gold``. ``silver`` names a file of records that a model made, of which the mentions alone are learnt, as
     if annotated (a noisy student, Xie et al. 2020). ``found`` names a file of records of the same papers with the entities
     that a model found which had not learnt them; relations are learnt on these too. The same call goes on where an
-    interrupted one was. Returns the figures on the held-out papers, which are also in ``out/figures.json``. Raises ModelError where the extra is missing, and SourceError for records
-    that can't be read.
+    interrupted one was. Returns the figures on the held-out papers, which are also in ``out/figures.json``. Raises
+    ModelError where the extra is missing, and SourceError for records that can't be read.
     """
     for module in ("torch", "onnx", "safetensors"):
         if importlib.util.find_spec(module) is None:
@@ -94,6 +94,8 @@ def train(
     from kgbuild.training.package import begin, package, tokenizer_of
     from kgbuild.training.slim import slim
 
+    if settings.fast and settings.slim < 1:
+        raise ModelError("only the default network can be made slimmer; leave out --fast or --slim")
     records = read_records(gold)
     if held_out is not None:
         held = read_records(held_out)
@@ -117,6 +119,8 @@ def train(
     begin(networks, base)
     reader = Reader(tokenizer, settings.labels, settings.fast)
     seen = {r.text: r for r in read_records(found)} if found is not None else {}
+    if found is not None and not any(r.text in seen for r in learnt):
+        raise ModelError(f"{found} holds none of the papers to train on; it must hold the same texts as {gold}")
     examples = []
     for n, record in enumerate([*learnt, *guessed], 1):
         examples.append(reader.example(record, seen.get(record.text), mentions_only=n > len(learnt)))

@@ -106,7 +106,8 @@ def build(
     """The graph of one window: subword ids and word features in, a score for each word and tag out.
 
     ``hidden`` is the encoder's last state at each word (its first subword), for whatever else wants to use it.
-    ``each`` is the width of an attention head. ``keep`` names linear layers that stay in float. ``weight_max`` 63 avoids saturation on processors without VNNI.
+    ``each`` is the width of an attention head. ``keep`` names linear layers that stay in float. ``weight_max`` 63 avoids
+    saturation on processors without VNNI.
     ``beside`` is a fast network that learnt on the same embeddings, whose scores make ``share`` of the whole.
     """
     g = Graph(int8, weight_max)
