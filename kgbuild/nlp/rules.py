@@ -115,7 +115,8 @@ class Rules:
 
     def find(self, text: str, text_words: Sequence[Word]) -> Iterator[Found]:
         """Every name or term in the text, overlapping ones included."""
-        starts = {name: [w.start for w in text_words if lead.match(text, w.start)] for name, lead in _STARTS.items()}
+        leads = {lead for _, lead, _ in self.patterns if lead}
+        starts = {name: [w.start for w in text_words if _STARTS[name].match(text, w.start)] for name in sorted(leads)}
         for pattern, lead, row in self.patterns:
             for m in _matches(pattern, text, starts[lead]) if lead else pattern.finditer(text):
                 if "name" in pattern.groupindex:
@@ -126,7 +127,7 @@ class Rules:
                     start, end = self._trim(text, start, end)
                     if end > start and not self.is_generic(text[start:end]):
                         yield Found(start, end, row)
-        for i, word in enumerate(text_words):
+        for i, word in enumerate(text_words if self.heads else ()):
             head = self.heads.get(singular(fold_word(word.text)))
             if head is not None:
                 start = text_words[self._leftmost(text, text_words, i, head.get("max", 3))].start
