@@ -92,7 +92,7 @@ def lexicon(nlp: Language) -> list[Row]:
 
 
 def extract(
-    nlp: Language, papers: Iterable[Paper], *, batch_size: int = 64, n_process: int = 1
+    nlp: Language, papers: Iterable[Paper], *, batch_size: int = 16, n_process: int = 1
 ) -> Iterator[tuple[Paper, Extraction]]:
     """Each paper with what the pipeline read in it, in order; ``n_process`` processes share the work."""
     # spaCy refuses half a surrogate pair
