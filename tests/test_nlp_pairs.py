@@ -12,7 +12,7 @@ from kgbuild import nlp as extraction
 from kgbuild.nlp import figures, pairs
 from kgbuild.nlp.figures import candidates
 from kgbuild.nlp.model import PACKAGED, read_model
-from kgbuild.nlp.relations import Named
+from kgbuild.nlp.relations import Named, compared
 from kgbuild.nlp.tagger import Tagger
 from kgbuild.records import PAPER, Paper, Relation, Result
 from kgbuild.schema import load_schema
@@ -144,6 +144,14 @@ def test_a_good_rule_is_not_dismissed_and_a_denial_is_kept(model, tagger):
     found = pairs.relations(TEXT, SPANS, words, NAMED, [good, denied], s, low, model, wordings)
     floor = model.least[model.types.index("IS_A")] <= pairs.FLOOR
     assert [(r.type, r.polarity) for r in found] == ([("IS_A", "asserted")] if floor else []) + [("OUTPERFORMS", "negated")]
+
+
+def test_a_name_that_goes_on_beyond_its_sentence_is_compared_too():
+    text = "Birds\nOsprey beats Kite et al. 2020 on Nest."
+    spans = ((0, 6), (6, 31), (31, len(text)))
+    mentions = [Named(6, 12, "Method", "a", 1.0), Named(19, 35, "Method", "b", 1.0)]
+    said = replace(relation("OUTPERFORMS", "a", "b", 0.9), sentences=(spans[1],), head_span=(6, 12), tail_span=(19, 35))
+    assert compared(said, text, mentions) == said
 
 
 def test_what_is_plain_by_form_is_not_left_to_the_network(model, tagger):

@@ -252,7 +252,8 @@ def compared(comparison: Relation, text: str, mentions: Sequence[Named]) -> Rela
         return comparison
     start, end = comparison.tail_span
     first, last = next(s for s in comparison.sentences if s[0] <= start < s[1])
-    cuts = [first, *(m.start() for m in _CLAUSE.finditer(text, first, last)), last]
+    # a name may go on beyond what is taken for its sentence's end
+    cuts = [first, *(m.start() for m in _CLAUSE.finditer(text, first, last)), max(last, end)]
     left, right = max(c for c in cuts if c <= start), min(c for c in cuts if c >= end)
     inside = [m for m in mentions if left <= m.start and m.end <= right]
     data = {m.entity for m in inside if m.label in ("Dataset", "Benchmark")}
