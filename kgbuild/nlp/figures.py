@@ -333,14 +333,14 @@ def _respectively(
     """Of a sentence with "respectively", as many names as there are figures before it, all on one side of them: each to the
     figure at its place."""
     out: dict[tuple[int, str], str] = {}
-    for at in (m.start() for m in _RESPECTIVELY.finditer(text, found[0].end if found else end, end)):
+    if not found:
+        return out
+    for at in (m.start() for m in _RESPECTIVELY.finditer(text, found[0].end, end)):
         run = [f for f in found if f.end <= at]
         first = len(run) - 1
         while first > 0 and _STEPS.fullmatch(text[run[first - 1].end : run[first].start]):
             first -= 1
-        run = run[max(first, 0) :]
-        if not run:
-            continue
+        run = run[first:]
         for role, labels in _ROLES:
             names = [m for m in here if m.label in labels and m.start < at]
             beside = names and (names[-1].end <= run[0].start or run[-1].end <= names[0].start)

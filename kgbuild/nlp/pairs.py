@@ -52,8 +52,8 @@ GOOD, FLOOR = 0.7, 0.3
 half a point, mostly where a pair has a second relation, of which the network's softmax would let only one stand out."""
 
 PLAIN = 0.8
-"""From this precision on, a cue that says a figure is a gain or a cost is believed. On papers that a model had not learnt,
-such cues were right 42 times and the network 20 times where they differed."""
+"""From this precision on, a cue that says a figure is a gain or a cost is believed. Where such cues and the network
+differed on 1,478 papers that it had not learnt, the cues were right 36 times and the network 4 times."""
 
 SHOWN = 0.98
 """How often a role is right that the form of the text shows (0.99 with annotated names)."""
@@ -503,14 +503,12 @@ def results(
             raw = PLAIN * (1 - float(scores.kinds[k, 0]))
         else:
             raw = float(scores.kinds[k, 1 + kind])
-        measured = {m.entity for m in mentions if m.label == "Metric" and sentence[0] <= m.start < sentence[1]}
+        # a metric that the sentence does not name was the wrong guess 31 times and the right one 6 times
+        named = {m.entity for m in mentions if sentence[0] <= m.start < sentence[1]}
+        barred = {"method": {e for start, e in beaten if start == f.start}, "metric": set(paper.entities) - named}
         ends: dict[str, str | None] = {}
         for role, choice in zip(ROLES, scores.about[k], strict=True):
-            if role == "method":
-                may = [(n, c) for n, c in choice if not n or (f.start, paper.entities[n - 1]) not in beaten]
-            else:
-                # of a metric that the sentence does not name, the network guesses wrong five times in six
-                may = [(n, c) for n, c in choice if not n or role != "metric" or paper.entities[n - 1] in measured]
+            may = [(n, c) for n, c in choice if not n or paper.entities[n - 1] not in barred.get(role, ())]
             node, chance = may[0]
             likely = paper.entities[node - 1] if node else PAPER if role == "method" else None
             ends[role] = by_form.get((f.start, role), likely)
