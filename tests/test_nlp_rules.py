@@ -327,7 +327,16 @@ def test_no_head_noun_stands_in_two_rows():
         ("a factor of two", [("a factor of two", 2.0, "x")]),
         ("in 2023 and GPT-4 and v1.1", []),
         ("LLaMA-7B has 7B parameters", [("7B", 7.0, "B")]),
-        ("about ~12 FPS", [("12 FPS", 12.0, "FPS")]),
+        ("about ~12 FPS", [("~12 FPS", 12.0, "FPS")]),
+        ("in >90% and < 5 ms", [(">90%", 90.0, "%"), ("< 5 ms", 5.0, "ms")]),
+        ("errors of 38.65 mm, 0.3s a frame, 8.49G", [("38.65 mm", 38.65, "mm"), ("0.3s", 0.3, "s"), ("8.49G", 8.49, "G")]),
+        ("in the 1990s", []),
+        ("82 pct", [("82 pct", 82.0, "%")]),
+        ("up to 18% points", [("18%", 18.0, "points")]),
+        ("2x to 10x higher, 40.4%～61.1% shorter", [("2x to 10x", 10.0, "x"), ("40.4%～61.1%", 61.1, "%")]),
+        ("a 3B-parameter model", [("3B", 3.0, "B")]),
+        ("a 3-parameter family, a 12-layer net", []),
+        ("an order of magnitude, orders-of-magnitude", [("an order of magnitude", 10.0, "x"), ("orders-of-magnitude", None, "x")]),
     ],
 )
 def test_figures(text, expected):
@@ -371,6 +380,10 @@ def test_of_two_figures_that_are_compared_the_second_is_the_rivals(text, expecte
             {"1.0": {"A", "AP"}, "2.0": {"B", "APr"}},
         ),
         ("[Osprey|Method], trained on [A|Dataset], reaches 1.0 [AP|Metric] and 2.0 [AR|Metric] on [B|Dataset], respectively.", {"1.0": {"AP"}, "2.0": {"AR", "B"}}),
+        ("It beats [Kite|Method] (1.0%) and [Owl|Method] (2.0%, with luck).", {"1.0%": {"Kite"}, "2.0%": {"Owl"}}),
+        # gains over them, and a figure of the one that is not in brackets
+        ("[Osprey|Method] beats [Kite|Method] (+1.0%).", {}),
+        ("[Osprey|Method] outperforms [Kite|Method] (2.0 vs. 1.0).", {"1.0": {"Kite"}}),
         # as many names as figures, but nothing says that they are in step
         ("On [A|Dataset] and then on [B|Dataset], it gains 1.0 here and there 2.0.", {}),
         ("On [A|Dataset], on [B|Dataset] and on [C|Dataset], it has 1.0 and 2.0, respectively.", {}),

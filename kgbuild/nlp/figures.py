@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from string import ascii_letters
 
 from kgbuild.errors import RuleError
 from kgbuild.nlp.relations import Named
@@ -26,18 +27,21 @@ result (a count of data). The first row that fits decides. ``examples`` mark the
 REQUIRED = ("id", "kind", "precision", "examples", "counters")
 
 _NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
-_WORDS = {"two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0, "ten": 10.0, "twice": 2.0, "half": 0.5, "an order of magnitude": 10.0, "two orders of magnitude": 100.0}
+_WORDS = {"two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0, "ten": 10.0}
+_ORDERS = {"an": 10.0, "one": 10.0, "two": 100.0, "three": 1e3, "four": 1e4}
 _UNIT = (
-    r"\$\\%\$|\s?\\?%(?:[ -]?points?)?|[\s-]percentage[\s-]points?|\s(?:absolute\s)?points?\b|[\s-]points?\b|\s?pp\b|\spercent\b|\s?(?:\$?\\times\$?|×|[xX]\b)|\s?times\b|-fold\b"
-    r"|\s?(?:ms|fps|FPS|GB|MB|dB|GFLOPs|hours?|seconds?|minutes?)\b|[BM]\b|\s(?:billion|million)\b"
+    r"\$\\%\$|\s?\\?%|[\s-]percentage[\s-]points?|\s(?:absolute\s)?points?\b|[\s-]points?\b|\s?pp\b|\s(?:percent|pct)\b|\s?(?:\$?\\times\$?|×|[xX]\b)|\s?times\b|-fold\b"
+    r"|\s?(?:ms|fps|FPS|GB|Gb|MB|dB|GFLOPs|hours?|seconds?|minutes?|mm|cm|km)\b|[BMGs]\b|\s(?:billion|million|m)\b"
 )
 _FIGURE = re.compile(
-    rf"(?<![\w.,\\-])(?P<sign>[+~≈-])?(?P<first>{_NUMBER})(?:(?:\\?%)?\s?(?:--?|–|—|~|to|±|\+/-)\s?(?P<last>{_NUMBER}))?(?P<unit>{_UNIT})?(?![\w]|[.,]\d|-\w)"
-    rf"|\ba factor of (?P<word>two|three|four|five|ten)\b"
+    rf"(?<![\w.,\\-])(?P<sign>[+~≈∼<>-]|[<>]\s)?(?P<first>{_NUMBER})(?:(?:\\?%|x|×|\stimes)?\s?(?:--?|–|—|~|～|∼|to|±|\+/-)\s?(?P<last>{_NUMBER}))?(?P<unit>{_UNIT})?(?:(?<=[BM])(?=-param)|(?![\w]|[.,]\d|-\w))"
+    r"|\ba factor of (?P<word>two|three|four|five|ten)\b|(?P<orders>\b(?:(?:an|one|two|three|four|several)\s)?orders?[ -]of[ -]magnitude\b)"
 )
 _YEAR = re.compile(r"(?:19|20)\d\d")
-_NORMAL = {"\\%": "%", "percent": "%", "pp": "points", "point": "points", "percentage point": "points", "percentage points": "points", "%-points": "points", "%-point": "points",
-           "% points": "points", "absolute points": "points", "times": "x", "×": "x", "X": "x", "\\times": "x", "-fold": "x", "fold": "x", "fps": "FPS", "billion": "B", "million": "M"}  # fmt: skip
+_LETTERS = " " + ascii_letters
+_POINTS = re.compile(r"(?<=%)[ -]points?\b")
+_NORMAL = {"\\%": "%", "percent": "%", "pct": "%", "pp": "points", "point": "points", "percentage point": "points", "percentage points": "points",
+           "absolute points": "points", "times": "x", "×": "x", "X": "x", "\\times": "x", "-fold": "x", "fold": "x", "fps": "FPS", "billion": "B", "million": "M"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,14 @@ def figures(text: str, start: int = 0, end: int | None = None) -> list[Figure]:
         if m["word"]:
             out.append(Figure(m.start(), m.end(), m.group(), _WORDS[m["word"]], "x"))
             continue
+        if m["orders"]:
+            out.append(Figure(m.start(), m.end(), m.group(), _ORDERS.get(m.group().split()[0]), "x"))
+            continue
         unit = (m["unit"] or "").strip().strip("$-").strip()
+        if unit == "s" and _YEAR.fullmatch(m["first"]):
+            continue  # the 1990s
+        if _POINTS.match(text, m.end()):
+            unit = "points"
         if not unit and m["last"] is None and _YEAR.fullmatch(m["first"]):
             continue
         if m["last"] and re.search(r"\bfrom\s+(?:about\s+|around\s+)?\$?$", text[max(start, m.start() - 14) : m.start()]):
@@ -73,9 +84,8 @@ def figures(text: str, start: int = 0, end: int | None = None) -> list[Figure]:
             out.append(Figure(m.start("first"), stop, text[m.start("first") : stop], float(m["first"].replace(",", "")), _NORMAL.get(unit, unit) or None))
             out.append(Figure(split, m.end(), text[split : m.end()], float(m["last"].replace(",", "")), _NORMAL.get(unit, unit) or None))
             continue
-        sign = -1.0 if (m["sign"] or "").strip("$ ") == "-" else 1.0
-        begin = m.start("first") if (m["sign"] or "") in ("~", "≈") else m.start()
-        out.append(Figure(begin, m.end(), text[begin : m.end()], sign * float((m["last"] or m["first"]).replace(",", "")), _NORMAL.get(unit, unit) or None))
+        sign = -1.0 if m["sign"] == "-" else 1.0
+        out.append(Figure(m.start(), m.end(), m.group(), sign * float((m["last"] or m["first"]).replace(",", "")), _NORMAL.get(unit, unit) or None))
     return out
 
 
@@ -122,10 +132,10 @@ def results(text: str, spans: Sequence[Span], mentions: Sequence[Named], proposa
     ``proposal`` is the method that the paper introduces; where it names none, the paper itself stands for it.
     """
     out: list[Result] = []
-    inside_names = [(m.start, m.end) for m in mentions]
+    known = candidates(text, spans, mentions)
     for start, end in spans[1:]:
         here = [m for m in mentions if start <= m.start and m.end <= end]
-        found = [f for f in figures(text, start, end) if not any(a < f.end and f.start < b for a, b in inside_names)]
+        found = [f for f in known if start <= f.start < end]
         for i, f in enumerate(found):
             left = found[i - 1].end if i else start
             right = found[i + 1].start if i + 1 < len(found) else end
@@ -269,17 +279,20 @@ def _zipped(text: str, here: Sequence[Named], labels: tuple[str, ...], peers: tu
 
 
 def candidates(text: str, spans: Sequence[Span], mentions: Sequence[Named]) -> list[Figure]:
-    """Every figure of an abstract that is not part of a name, be it a result or not. ``spans`` are the sentences."""
+    """Every figure of an abstract whose number is not part of a name, be it a result or not. ``spans`` are the sentences.
+
+    Its unit may be a name: "15 FPS" is a figure where FPS is a metric.
+    """
     taken = [(m.start, m.end) for m in mentions]
-    found = (f for start, end in spans[1:] for f in figures(text, start, end))
-    return [f for f in found if not any(a < f.end and f.start < b for a, b in taken)]
+    found = [f for start, end in spans[1:] for f in figures(text, start, end)]
+    return [f for f in found if not any(a < f.start + len(f.value.rstrip(_LETTERS)) and f.start < b for a, b in taken)]
 
 
 def shown(text: str, spans: Sequence[Span], mentions: Sequence[Named]) -> dict[tuple[int, str], str]:
     """What the form of a text alone says that figures are about: (start of the figure, role) to entity.
 
     Of lists in step, each figure is about the name at its place ("1, 2 and 3 on A, B and C", or by "respectively"); a
-    figure after a "vs." is the rival's; and what a name right beside it says ("3 F1 on A", "A (3").
+    figure after a "vs." is the rival's; and what a name right beside it says ("3 F1 on A", "A (3)").
     """
     out: dict[tuple[int, str], str] = {}
     known = candidates(text, spans, mentions)
@@ -296,14 +309,19 @@ def shown(text: str, spans: Sequence[Span], mentions: Sequence[Named]) -> dict[t
                     out[f.start, "method"] = entity
                 if (found[i - 1].start, "dataset") in out:
                     out[f.start, "dataset"] = out[found[i - 1].start, "dataset"]
+            # a gain in brackets, and the first of two figures that are compared, are said of the other method
+            other = f.value[0] == "+" or (i + 1 < len(found) and _VERSUS.fullmatch(text[f.end : found[i + 1].start]))
             for role, labels, before, after in _BESIDE:
-                if (f.start, role) not in out and (entity := _beside(text, here, f, labels, before, after)):
+                if (f.start, role) in out or (role == "method" and other):
+                    continue
+                if entity := _beside(text, here, f, labels, before, after):
                     out[f.start, role] = entity
         out |= _respectively(text, here, found, end)
     return out
 
 
 _BESIDE = (
+    ("method", ("Method",), re.compile(r"\s?\(\$?"), re.compile(r"(?!)")),
     ("dataset", ("Dataset", "Benchmark"), re.compile(r"\s?[(:]\s?\$?"), re.compile(r"\$?\s(?:(?:on|in)\s(?:the\s)?|\()")),
     ("metric", ("Metric",), re.compile(r"\s?(?:=|\(|of|by|from|score of|scores of)\s?\$?|\s"), re.compile(r"\$?\s(?:(?:improvement |increase |reduction |gain )?in\s)?")),
 )  # fmt: skip

@@ -308,6 +308,8 @@ class Pairs:
         self.least = np.array(config["least"], dtype=np.float32)
         """For each type the confidence from which a relation is stated."""
         self.least_figure = float(config["figure"])
+        self.least_result = float(config.get("result", 0.0))
+        """The calibrated confidence from which a result is stated."""
         self._curves = {k: (np.array(c["stated"]), np.array(c["true"])) for k, c in config["calibration"].items()}
         self._session = session
         ends = ("Paper", *LABELS)
@@ -514,6 +516,9 @@ def results(
             ends[role] = by_form.get((f.start, role), likely)
             chance = SHOWN if (f.start, role) in by_form else chance / sum(c for _, c in may)
             raw *= 1.0 if role == "task" else chance * sure[ends[role] or PAPER]
+        confidence = model.sure("result", raw)
+        if confidence < model.least_result:
+            continue
         out.append(
             Result(
                 value=f.value,
@@ -525,7 +530,7 @@ def results(
                 end=f.end,
                 sentence=sentence,
                 source=f"{SOURCE}+{same.source}" if same else SOURCE,
-                confidence=model.sure("result", raw),
+                confidence=confidence,
                 polarity=same.polarity if same else "asserted",
                 **ends,
             )

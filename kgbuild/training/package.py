@@ -33,6 +33,8 @@ KEEP = 0.42
 UNFITTED = 0.3
 """Threshold of a relation where no papers are held out to fit one."""
 GRID = (0.3, 0.34, 0.38, 0.42, 0.46, 0.5, 0.54)
+LEAST_RESULT = 0.15
+"""Confidence from which a result is stated: about half the F1 of results, below which a statement lowers F1 (Lipton et al. 2014)."""
 NEVER = 1.01
 BIN = 75
 """Statements in a bin of a calibration curve."""
@@ -197,6 +199,7 @@ def _config(networks: Networks, s: Settings) -> dict[str, Any]:
             "types": list(TYPES),
             "least": [0.01] * len(TYPES),
             "figure": 0.5,
+            "result": 0.0,
             "features": pairs.pair_features(len(TYPES)),
             "shapes": pairs.FIGURE_FEATURES,
             "calibration": {"relation": STRAIGHT},
@@ -260,14 +263,16 @@ def _fitted(held: Sequence[Record], said: Sequence[Record]) -> tuple[dict[str, A
         curves = _curves([p for n, p in enumerate(papers) if n % FOLDS != fold], least)
         for rows in papers[fold::FOLDS]:
             stated += [
-                (t, [(_read(curves, t, c), ok) for c, ok in rows[t] if c >= least.get(t, 0.0)])
-                for t in (*TYPES, "result")
+                (t, [(_read(curves, t, c), ok) for c, ok in rows[t] if c >= least.get(t, 0.0)]) for t in TYPES
             ]
+            sure = [(_read(curves, "result", c), ok) for c, ok in rows["result"]]
+            stated.append(("result", [(c, ok) for c, ok in sure if c >= LEAST_RESULT]))
     fits = {
         "relation": calibrate([row for t, rows in stated if t != "result" for row in rows]),
         "result": calibrate([row for t, rows in stated if t == "result" for row in rows]),
     }
-    return {"least": [round(least[t], 4) for t in TYPES], "calibration": _curves(papers, least)}, fits
+    numbers = {"least": [round(least[t], 4) for t in TYPES], "result": LEAST_RESULT}
+    return numbers | {"calibration": _curves(papers, least)}, fits
 
 
 def _curves(papers: Sequence[Mapping[str, list[Row]]], least: Mapping[str, float]) -> dict[str, Curve]:
