@@ -167,6 +167,14 @@ def test_the_lexicon_names_relabels_and_adds_others_add_and_a_pattern_only_agree
     assert (more.start, more.source, more.lexicon) == (35, "another", "Q42")
 
 
+@pytest.mark.parametrize(("text", "adds"), [("On OPUS now", True), ("OPUS-style data", True), ("OPUS-MT now", False), ("OPUS-100 now", False), ("non-OPUS data", False)])
+def test_the_lexicon_adds_no_part_of_a_longer_name(text, adds):
+    start = text.index("OPUS")
+    model = [candidate(len(text) - 3, len(text), "Method", MODEL, 0.9)]
+    found = trust(text, model, [candidate(start, start + 4, "Dataset", "dataset:opus", 0.8, "dataset:opus")], [], [])
+    assert (len(found) == 2) is adds
+
+
 def test_a_short_form_that_the_text_defines_is_what_the_text_says():
     names = {e.text: (e.label_, e.kb_id_) for e in LANGUAGE("Slots\nWe train on the Schema-Guided Dialogue (SGD) dataset. On SGD it is better than T5.").ents}
     assert names["SGD"][0] == names["Schema-Guided Dialogue"][0] == "Dataset"

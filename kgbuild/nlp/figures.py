@@ -28,20 +28,26 @@ REQUIRED = ("id", "kind", "precision", "examples", "counters")
 
 _NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
 _WORDS = {"two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0, "ten": 10.0}
-_ORDERS = {"an": 10.0, "one": 10.0, "two": 100.0, "three": 1e3, "four": 1e4}
+_POWERS = {"an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
 _UNIT = (
-    r"\$\\%\$|\s?\\?%|[\s-]percentage[\s-]points?|\s(?:absolute\s)?points?\b|[\s-]points?\b|\s?pp\b|\s(?:percent|pct)\b|\s?(?:\$?\\times\$?|×|[xX]\b)|\s?times\b|-fold\b"
-    r"|\s?(?:ms|fps|FPS|GB|Gb|MB|dB|GFLOPs|hours?|seconds?|minutes?|mm|cm|km)\b|[BMGs]\b|\s(?:billion|million|m)\b"
+    r"\$\\%\$|\s?\\?%(?:[ -]?points?)?|[\s-]percentage[\s-]points?|\s(?:absolute\s)?points?\b|[\s-]points?\b|\s?pp\b|\s(?:percent|pct)\b|\s?(?:\$?\\times\$?|×|[xX]\b)|\s?times\b|-fold\b"
+    r"|\s?(?:ms|fps|FPS|GB|Gb|MB|dB|GFLOPs|hours?|seconds?|minutes?|mm|cm|km)\b(?!/)|[BMGs]\b|\s(?:billion|million)\b|\sm\b(?!/)"
 )
+_TO = r"\s?(?:--?|–|—|~|～|∼|to|±|\+/-)\s?"
 _FIGURE = re.compile(
-    rf"(?<![\w.,\\-])(?P<sign>[+~≈∼<>-]|[<>]\s)?(?P<first>{_NUMBER})(?:(?:\\?%|x|×|\stimes)?\s?(?:--?|–|—|~|～|∼|to|±|\+/-)\s?(?P<last>{_NUMBER}))?(?P<unit>{_UNIT})?(?:(?<=[BM])(?=-param)|(?![\w]|[.,]\d|-\w))"
-    r"|\ba factor of (?P<word>two|three|four|five|ten)\b|(?P<orders>\b(?:(?:an|one|two|three|four|several)\s)?orders?[ -]of[ -]magnitude\b)"
+    r"(?P<orders>(?<!same\s)\b(?i:(?:an|one|two|three|four|five|several|\d)[\s-])?(?i:orders?)[ -]of[ -]magnitude\b)|"
+    rf"(?<![\w.,\\-])(?P<sign>[+~～≈∼<>≤≥−-]|[<>]\s)?(?P<first>{_NUMBER})"
+    rf"(?:(?:\\?%)?{_TO}(?P<last>{_NUMBER})|(?:x|×|\stimes){_TO}(?P<most>{_NUMBER})(?=x\b|×|\stimes\b))?"
+    rf"(?P<unit>{_UNIT})?(?:(?<=[BM])(?=-param)|(?![\w]|[.,]\d|-\w))"
+    r"|\ba factor of (?P<word>two|three|four|five|ten)\b"
 )
 _YEAR = re.compile(r"(?:19|20)\d\d")
+_WIDE = re.compile(r"(?:(?<=times)|(?<=×)|\s?(?:times|×|x))\s?\d")
+_HIGH = re.compile(r"\d\s?(?:times|×|x)\s?$")
+_P_VALUE = re.compile(r"\b[pPrn]\s?$")
 _LETTERS = " " + ascii_letters
-_POINTS = re.compile(r"(?<=%)[ -]points?\b")
-_NORMAL = {"\\%": "%", "percent": "%", "pct": "%", "pp": "points", "point": "points", "percentage point": "points", "percentage points": "points",
-           "absolute points": "points", "times": "x", "×": "x", "X": "x", "\\times": "x", "-fold": "x", "fold": "x", "fps": "FPS", "billion": "B", "million": "M"}  # fmt: skip
+_NORMAL = {"\\%": "%", "percent": "%", "pct": "%", "pp": "points", "point": "points", "percentage point": "points", "percentage points": "points", "%-points": "points", "%-point": "points",
+           "% points": "points", "absolute points": "points", "times": "x", "×": "x", "X": "x", "\\times": "x", "-fold": "x", "fold": "x", "fps": "FPS", "billion": "B", "million": "M"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +73,29 @@ def figures(text: str, start: int = 0, end: int | None = None) -> list[Figure]:
             out.append(Figure(m.start(), m.end(), m.group(), _WORDS[m["word"]], "x"))
             continue
         if m["orders"]:
-            out.append(Figure(m.start(), m.end(), m.group(), _ORDERS.get(m.group().split()[0]), "x"))
+            many = re.split(r"[\s-]", m.group().lower())[0]
+            power = int(many) if many.isdigit() else _POWERS.get(many)
+            out.append(Figure(m.start(), m.end(), m.group(), 10.0**power if power else None, "x"))
             continue
+        last = m["last"] or m["most"]
+        sign = -1.0 if m["sign"] in ("-", "−") else 1.0
+        if _WIDE.match(text, m.end()) or _HIGH.search(text, max(start, m.start() - 8), m.start()):
+            continue  # a size: 1344 times 1344
         unit = (m["unit"] or "").strip().strip("$-").strip()
-        if unit == "s" and _YEAR.fullmatch(m["first"]):
-            continue  # the 1990s
-        if _POINTS.match(text, m.end()):
-            unit = "points"
-        if not unit and m["last"] is None and _YEAR.fullmatch(m["first"]):
+        # the 1990s, two 3090s, 5G; and a p value, not a figure of anything
+        if (unit in ("s", "G") and "." not in m.group()) or ((m["sign"] or "")[:1] in "<>" and _P_VALUE.search(text, max(start, m.start() - 3), m.start())):
             continue
-        if m["last"] and re.search(r"\bfrom\s+(?:about\s+|around\s+)?\$?$", text[max(start, m.start() - 14) : m.start()]):
+        if not unit and last is None and _YEAR.fullmatch(m["first"]):
+            continue
+        if last and re.search(r"\bfrom\s+(?:about\s+|around\s+)?\$?$", text[max(start, m.start() - 14) : m.start()]):
             # a change from one level to another is two figures, a range is one
-            split = m.start("last")
+            split = m.start("last") if m["last"] else m.start("most")
             first = re.match(rf"(?:{_NUMBER})(?:{_UNIT})?", text[m.start("first") : split])
             stop = m.start("first") + (first.end() if first else 0)
-            out.append(Figure(m.start("first"), stop, text[m.start("first") : stop], float(m["first"].replace(",", "")), _NORMAL.get(unit, unit) or None))
-            out.append(Figure(split, m.end(), text[split : m.end()], float(m["last"].replace(",", "")), _NORMAL.get(unit, unit) or None))
+            out.append(Figure(m.start(), stop, text[m.start() : stop], sign * float(m["first"].replace(",", "")), _NORMAL.get(unit, unit) or None))
+            out.append(Figure(split, m.end(), text[split : m.end()], float(last.replace(",", "")), _NORMAL.get(unit, unit) or None))
             continue
-        sign = -1.0 if m["sign"] == "-" else 1.0
-        out.append(Figure(m.start(), m.end(), m.group(), sign * float((m["last"] or m["first"]).replace(",", "")), _NORMAL.get(unit, unit) or None))
+        out.append(Figure(m.start(), m.end(), m.group(), sign * float((last or m["first"]).replace(",", "")), _NORMAL.get(unit, unit) or None))
     return out
 
 
@@ -121,7 +131,7 @@ class Rules:
 
 
 _COST = re.compile(r"param|memory|latenc|time|flop|cost|size|token|comput|energy|speed|throughput|overhead|steps|storage|footprint|nfe|fps|runtime", re.IGNORECASE)
-_COST_UNITS = ("B", "M", "GB", "MB", "ms", "hours", "hour", "seconds", "second", "minutes", "minute", "GFLOPs")
+_COST_UNITS = ("B", "M", "G", "GB", "Gb", "MB", "s", "ms", "hours", "hour", "seconds", "second", "minutes", "minute", "GFLOPs")
 _RIVAL = re.compile(r"(?:over|than|against|compared (?:to|with)|outperform\w*|surpass\w*|exceed\w*|vs\.?|versus|baselines?|from|beyond|by|with|using|of|on|for|based)\s+(?:[\w\-]+\s+){0,3}$", re.IGNORECASE)
 _LIST_GAP = re.compile(r"\s*(?:,|and|,\s*and|/|&|or)?\s*(?:(?:the|a|an)\s+)?", re.IGNORECASE)
 
@@ -205,6 +215,9 @@ def _kind(kind: str, f: Figure, metric: str) -> str:
 
 def _metric(text: str, here: Sequence[Named], f: Figure, left: int, right: int) -> str | None:
     metrics = [m for m in here if m.label == "Metric"]
+    unit = [m for m in metrics if f.start < m.start < f.end]
+    if unit:
+        return unit[0].entity  # 15 FPS
     before = [m for m in metrics if left <= m.end <= f.start]
     if before and re.fullmatch(r"\s?(?:\([^()]*\)\s?)?(?:of|is|was|:|=|to|at|score of|scores of|by|\(|from)?\s?(?:about|over|up to|only|around)?\s?\(?\$?", text[before[-1].end : f.start]):
         return before[-1].entity
@@ -309,8 +322,9 @@ def shown(text: str, spans: Sequence[Span], mentions: Sequence[Named]) -> dict[t
                     out[f.start, "method"] = entity
                 if (found[i - 1].start, "dataset") in out:
                     out[f.start, "dataset"] = out[found[i - 1].start, "dataset"]
-            # a gain in brackets, and the first of two figures that are compared, are said of the other method
-            other = f.value[0] == "+" or (i + 1 < len(found) and _VERSUS.fullmatch(text[f.end : found[i + 1].start]))
+            # a margin in brackets, and the first of two figures that are compared, are said of the other method
+            margin = f.value[0] in "+-−~" or f.unit in ("points", "x") or _MARGIN.match(text, f.end)
+            other = margin or (i + 1 < len(found) and _VERSUS.fullmatch(text[f.end : found[i + 1].start]))
             for role, labels, before, after in _BESIDE:
                 if (f.start, role) in out or (role == "method" and other):
                     continue
@@ -327,6 +341,7 @@ _BESIDE = (
 )  # fmt: skip
 """For a role and its labels, what stands between a name and a figure that is about it, where the name comes first, and
 where the figure does. On annotated papers with annotated names, 0.94 and more are right."""
+_MARGIN = re.compile(r"\s(?:[\w-]+\s)?(?:better|higher|lower|more|less|fewer|faster|slower|smaller|larger|gain|improvement|increase|reduction)", re.IGNORECASE)
 _STEPS = re.compile(r"[^,;:()\d]{0,24}(?:,|\band\b|&|/)\s*(?:and\s+|an?\s+|by\s+)*", re.IGNORECASE)
 """Between two figures of what is said "respectively"."""
 
@@ -334,7 +349,10 @@ _STEPS = re.compile(r"[^,;:()\d]{0,24}(?:,|\band\b|&|/)\s*(?:and\s+|an?\s+|by\s+
 def _beside(
     text: str, here: Sequence[Named], f: Figure, labels: tuple[str, ...], before: re.Pattern[str], after: re.Pattern[str]
 ) -> str | None:
-    """The entity whose name stands right beside a figure, joined by words that tie the two."""
+    """The entity whose name stands right beside a figure, joined by words that tie the two; or is its unit."""
+    unit = [m for m in here if f.start < m.start < f.end and m.label in labels]
+    if unit:
+        return unit[0].entity
     left = [m for m in here if m.end <= f.start and m.label in labels]
     if left and before.fullmatch(text[left[-1].end : f.start]):
         return left[-1].entity

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -162,7 +163,8 @@ def trust(
     sure = [
         c
         for c in others
-        if c.label and (not _is_name(c) or (c.confidence >= ADDS and text[c.start : c.end] not in own))
+        if c.label
+        and (not _is_name(c) or (c.confidence >= ADDS and text[c.start : c.end] not in own and not _compound(text, c)))
     ]
     taken = [(m.start, m.end) for m in out]
     added = [c for c in short_forms + sure if all(c.end <= start or end <= c.start for start, end in taken)]
@@ -172,6 +174,16 @@ def trust(
 def _is_name(c: Candidate) -> bool:
     """Whether it comes from a row of the lexicon."""
     return c.lexicon != "" and c.source == c.lexicon
+
+
+def _compound(text: str, c: Candidate) -> bool:
+    """Whether a candidate is part of a longer name or word: OPUS in "OPUS-MT", IR in "non-IR". What a row of the lexicon
+    added there was wrong 38 times and right 4 times on 2,056 papers that the model had not learnt."""
+    return bool(_GOES_ON.match(text, c.end) or _BEGAN.fullmatch(text, max(0, c.start - 2), c.start))
+
+
+_GOES_ON = re.compile(r"-[A-Z0-9]")
+_BEGAN = re.compile(r"[^\W_]-")
 
 
 def _as(mention: Candidate, label: str) -> Candidate:

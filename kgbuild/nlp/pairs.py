@@ -131,8 +131,11 @@ def sheet(
     last = np.array([word(r[2] - 1) for r in rows], dtype=np.int64)
     place = np.array([max(0, bisect_right(begins, r[1]) - 1) for r in rows], dtype=np.int64)
     for (node, *_), a, b in zip(rows, first, last, strict=True):
-        tag = FIGURE_TAG if node >= count else 1 + 2 * LABELS.index(label[names[node]])
-        tags[1 + a], tags[2 + a : 2 + b] = tag, tag if tag == FIGURE_TAG else tag + 1
+        if node < count:
+            tag = 1 + 2 * LABELS.index(label[names[node]])
+            tags[1 + a], tags[2 + a : 2 + b] = tag, tag + 1
+        else:  # its unit may be a metric's name, which it stays
+            tags[1 + a : 2 + b][tags[1 + a : 2 + b] == 0] = FIGURE_TAG
         members[1 + node, 1 + a] += 1
     members /= members.sum(1, keepdims=True)
 
