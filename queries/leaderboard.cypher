@@ -9,7 +9,9 @@
 // column number (float): The figure as a number.
 // column year (integer): Year of the paper.
 // column paper (string): Title of the paper.
+// column confidence (float): Confidence that figure, method, data set and metric are all read rightly.
 // column sentence (string): The sentence that states it.
+// column edge (string): Id of the result, for the evidence query.
 MATCH (d:Dataset|Benchmark)
 WHERE toLower($dataset) IN [toLower(d.id), toLower(d.name)] OR any(a IN d.aliases WHERE toLower(a) = toLower($dataset))
 MATCH (r:Result)-[:RESULT_ON]->(d)
@@ -22,6 +24,6 @@ WITH r, p, e, k, m
 WHERE $metric IS NULL OR (k IS NOT NULL AND (toLower($metric) IN [toLower(k.id), toLower(k.name)]
       OR any(a IN k.aliases WHERE toLower(a) = toLower($metric))))
 RETURN k.name AS metric, coalesce(m.name, p.title) AS method, r.value AS value, r.number AS number,
-       p.year AS year, p.title AS paper, head(e.sentences) AS sentence
-ORDER BY metric, CASE WHEN k.better = 'lower' THEN r.number ELSE -r.number END, year, method, value
+       p.year AS year, p.title AS paper, e.confidence AS confidence, head(e.sentences) AS sentence, r.id AS edge
+ORDER BY metric, CASE WHEN k.better = 'lower' THEN r.number ELSE -r.number END, year, method, value, edge
 LIMIT $limit

@@ -336,6 +336,7 @@ def test_no_head_noun_stands_in_two_rows():
         ("2x – 3 points", [("2x", 2.0, "x"), ("3 points", 3.0, "points")]),
         ("from ~3x to 5x", [("~3x", 3.0, "x"), ("5x", 5.0, "x")]),
         ("a −3.2% change at 10 m/s", [("−3.2%", -3.2, "%"), ("10", 10.0, None)]),
+        ("7.5±0.2% or 69.13$\\pm$10.71%", [("7.5±0.2%", 7.5, "%"), ("69.13$\\pm$10.71%", 69.13, "%")]),
         ("82 pct", [("82 pct", 82.0, "%")]),
         ("up to 18% points, a 5%-point gain", [("18% points", 18.0, "points"), ("5%-point", 5.0, "points")]),
         ("2x to 10x higher, 40.4%～61.1% shorter", [("2x to 10x", 10.0, "x"), ("40.4%～61.1%", 61.1, "%")]),
@@ -390,6 +391,7 @@ def test_of_two_figures_that_are_compared_the_second_is_the_rivals(text, expecte
         ("It beats [Kite|Method] (1.0%) and [Owl|Method] (2.0%, with luck).", {"1.0%": {"Kite"}, "2.0%": {"Owl"}}),
         ("[Osprey|Method] runs at 15 [FPS|Metric] with 40.1 [mAP|Metric].", {"15 FPS": {"FPS"}, "40.1": {"mAP"}}),
         ("[Osprey|Method] beats [Kite|Method] (2.3% better accuracy) and [Owl|Method] (3x).", {}),
+        ("[T5|Method] of rank 3 reaches 90.9 [F1|Metric]; [Kite|Method] attains an average score of 4.0.", {"90.9": {"F1"}, "4.0": {"Kite"}}),
         # gains over them, and a figure of the one that is not in brackets
         ("[Osprey|Method] beats [Kite|Method] (+1.0%).", {}),
         ("[Osprey|Method] outperforms [Kite|Method] (2.0 vs. 1.0).", {"1.0": {"Kite"}}),

@@ -287,4 +287,9 @@ def _apply_polarity(doc: Doc, compiled: relations.Rules) -> None:
         return
     spans = sentence_spans(doc)
     parts = dict(zip(spans, relations.sentences(text_of(doc), spans, named(doc)), strict=True))
-    doc._.kg_results = [r | {"polarity": compiled.polarity(parts[r["sentence"]], r["start"], r["end"])} for r in doc._.kg_results]
+    text = text_of(doc)
+    doc._.kg_results = [
+        # what a question asks is no result: "What does it take to reach 100 %?"
+        r | {"polarity": "hedged" if text[slice(*r["sentence"])].rstrip().endswith("?") else compiled.polarity(parts[r["sentence"]], r["start"], r["end"])}
+        for r in doc._.kg_results
+    ]

@@ -26,6 +26,10 @@ FIELDS: dict[str, type] = {
 result (a count of data). The first row that fits decides. ``examples`` mark the figure with [ ]."""
 REQUIRED = ("id", "kind", "precision", "examples", "counters")
 
+ALL_RIGHT = 0.3
+"""Of the figures that rules read rightly, the share of which method, data set and metric are right too: 0.27 with the
+entities of the fast model, 0.21 with those of rules, on held-out papers; more where the entities are right."""
+
 _NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
 _WORDS = {"two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0, "ten": 10.0}
 _POWERS = {"an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
@@ -33,12 +37,13 @@ _UNIT = (
     r"\$\\%\$|\s?\\?%(?:[ -]?points?)?|[\s-]percentage[\s-]points?|\s(?:absolute\s)?points?\b|[\s-]points?\b|\s?pp\b|\s(?:percent|pct)\b|\s?(?:\$?\\times\$?|×|[xX]\b)|\s?times\b|-fold\b"
     r"|\s?(?:ms|fps|FPS|GB|Gb|MB|dB|GFLOPs|hours?|seconds?|minutes?|mm|cm|km)\b(?!/)|[BMGs]\b|\s(?:billion|million)\b|\sm\b(?!/)"
 )
-_TO = r"\s?(?:--?|–|—|~|～|∼|to|±|\+/-)\s?"
+_TO = r"\s?(?:--?|–|—|~|～|∼|to)\s?"
+_SPREAD = rf"(?:\\?%)?\s?(?:\$?(?:±|\+/-|\\pm)\s?\$?)\s?(?:{_NUMBER})"
 _FIGURE = re.compile(
     r"(?P<orders>(?<!same\s)\b(?i:(?:an|one|two|three|four|five|several|\d)[\s-])?(?i:orders?)[ -]of[ -]magnitude\b)|"
     rf"(?<![\w.,\\-])(?P<sign>[+~～≈∼<>≤≥−-]|[<>]\s)?(?P<first>{_NUMBER})"
     rf"(?:(?:\\?%)?{_TO}(?P<last>{_NUMBER})|(?:x|×|\stimes){_TO}(?P<most>{_NUMBER})(?=x\b|×|\stimes\b))?"
-    rf"(?P<unit>{_UNIT})?(?:(?<=[BM])(?=-param)|(?![\w]|[.,]\d|-\w))"
+    rf"(?:{_SPREAD})?(?P<unit>{_UNIT})?(?:(?<=[BM])(?=-param)|(?![\w]|[.,]\d|-\w))"
     r"|\ba factor of (?P<word>two|three|four|five|ten)\b"
 )
 _YEAR = re.compile(r"(?:19|20)\d\d")
@@ -177,7 +182,7 @@ def results(text: str, spans: Sequence[Span], mentions: Sequence[Named], proposa
                     end=f.end,
                     sentence=(start, end),
                     source=row["id"] if row else "figure",
-                    confidence=row["precision"] if row else 0.5,
+                    confidence=round(ALL_RIGHT * (row["precision"] if row else 0.5), 3),
                     method=(facing and _rival(text, here, f, start))
                     or _zipped(text, here, ("Method",), peers, i)
                     or _method(text, here, f, start, proposal),
@@ -335,7 +340,7 @@ def shown(text: str, spans: Sequence[Span], mentions: Sequence[Named]) -> dict[t
 
 
 _BESIDE = (
-    ("method", ("Method",), re.compile(r"\s?\(\$?"), re.compile(r"(?!)")),
+    ("method", ("Method",), re.compile(r"\s?\(\$?|\s(?:achiev|reach|obtain|attain|scor)\w*\s(?:an?\s)?(?:[\w\-@]+\s){0,3}(?:of\s)?\$?"), re.compile(r"(?!)")),
     ("dataset", ("Dataset", "Benchmark"), re.compile(r"\s?[(:]\s?\$?"), re.compile(r"\$?\s(?:(?:on|in)\s(?:the\s)?|\()")),
     ("metric", ("Metric",), re.compile(r"\s?(?:=|\(|of|by|from|score of|scores of)\s?\$?|\s"), re.compile(r"\$?\s(?:(?:improvement |increase |reduction |gain )?in\s)?")),
 )  # fmt: skip

@@ -14,7 +14,7 @@ from typing import Any
 
 from kgbuild.errors import ModelError
 from kgbuild.evaluate.record import read_records
-from kgbuild.nlp.model import PACKAGED
+from kgbuild.nlp.model import PACKAGED, read_model
 from kgbuild.nlp.pairs import LABELS
 
 Progress = Callable[[str, int, int], None]
@@ -113,6 +113,8 @@ def train(
             raise ModelError(f"{len(both)} papers to measure on are in {path} too: what is trained on can't measure")
     out.mkdir(parents=True, exist_ok=True)
     base = PACKAGED.get(settings.start, Path(settings.start)) if settings.start else None
+    if base is not None:
+        read_model(base)  # says so where it is none
     torch.manual_seed(settings.seed)
     torch.set_num_threads(settings.threads)
     networks, tokenizer = Networks(settings.labels, settings.fast), tokenizer_of(base)
