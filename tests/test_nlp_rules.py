@@ -204,6 +204,7 @@ def test_spellings_are_found(text, surface, row):
         ('{"id": "x", "words": ["a", ""], "examples": [], "counters": []}', "field 'words' holds an empty text"),
         ('{"id": "x", "label": "Task", "heads": ["bird"], "max": -1, "precision": 0.5, "examples": [], "counters": []}', "'max' must be at least 1"),
         ('{"id": "x", "label": "Method", "pattern": "(", "precision": 0.5, "examples": [], "counters": []}', "pattern 'x' is no regular expression"),
+        ('{"id": "x", "label": "Method", "pattern": "(?P<name>{WORDS} x)", "precision": 0.5, "examples": [], "counters": []}', "pattern 'x' has {WORDS}, which is no macro"),
         ('{"id": "x", "label": "Method", "pattern": "x", "precision": 0.5, "examples": [], "counters": []}', "has neither a group (?P<name>"),
         ('{"id": "x", "type": "IS_A", "pattern": "(", "precision": 0.5, "examples": [], "counters": []}', "no regular expression"),
         ('{"id": "x", "kind": "gain", "after": "(", "precision": 0.5, "examples": [], "counters": []}', "no regular expression"),

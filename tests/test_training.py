@@ -239,6 +239,21 @@ def test_weights_come_back_from_the_packaged_graphs():
     assert [k for k in same if float(before[k].std()) > 0] == []
 
 
+@needs_torch
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        (Settings(hold=4, labels=("Animal",)), "no record to train on marks Animal; .* marks .*Dataset"),
+        (Settings(hold=4, start="nowhere"), "nowhere holds no model"),
+        (Settings(hold=4, beside="nowhere"), "nowhere holds no model"),
+    ],
+)
+def test_what_is_wrong_is_said_before_the_training(gold, tmp_path, settings, fault):
+    with pytest.raises(ModelError, match=fault):
+        train(gold, tmp_path / "run", settings, silent)
+    assert not list(tmp_path.glob("run/*"))
+
+
 def test_what_cannot_be_trained_is_said(gold, tmp_path, monkeypatch):
     found = importlib.util.find_spec
     with pytest.raises(ModelError, match="none is left") if found("torch") else pytest.raises(ModelError, match=r"\[train\]"):

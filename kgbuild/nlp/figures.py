@@ -323,9 +323,9 @@ def shown(text: str, spans: Sequence[Span], mentions: Sequence[Named]) -> dict[t
                 if entity := _zipped(text, here, labels, peers, i):
                     out[f.start, role] = entity
             if i and _VERSUS.fullmatch(text[found[i - 1].end : f.start]):
-                after = next((m for m in here if m.label == "Method" and m.start > f.end), None)
-                if after and _OWNER.fullmatch(text[f.end : after.start]):
-                    out[f.start, "method"] = after.entity
+                owner = next((m for m in here if m.label == "Method" and m.start > f.end), None)
+                if owner and _OWNER.fullmatch(text[f.end : owner.start]):
+                    out[f.start, "method"] = owner.entity
                 elif entity := _rival(text, here, f, start):
                     out[f.start, "method"] = entity
                 if (found[i - 1].start, "dataset") in out:

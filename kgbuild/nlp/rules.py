@@ -87,8 +87,11 @@ class Found:
 
 def compile_pattern(row: Row) -> re.Pattern[str]:
     """The regular expression of a row, its macros written out."""
+    written = expand(row["pattern"])
+    if unknown := re.search(r"\{[A-Z]+\}", written):
+        raise RuleError(f"pattern {row['id']!r} has {unknown.group()}, which is no macro; there are {', '.join(sorted(_MACROS))}")
     try:
-        pattern = re.compile(expand(row["pattern"]))
+        pattern = re.compile(written)
     except (re.error, OverflowError, RecursionError) as e:
         raise RuleError(f"pattern {row['id']!r} is no regular expression: {e}") from e
     if not {"name", "names"} & pattern.groupindex.keys():

@@ -91,7 +91,7 @@ def train(
 
     from kgbuild.training.data import Reader, split
     from kgbuild.training.fit import Networks, fit
-    from kgbuild.training.package import begin, package, tokenizer_of
+    from kgbuild.training.package import begin, beside_named, package, tokenizer_of
     from kgbuild.training.slim import slim
 
     if settings.fast and settings.slim < 1:
@@ -111,6 +111,9 @@ def train(
     for path, some in ((gold, learnt if held_out is not None else []), (silver, guessed)):
         if both := {r.text for r in some} & {r.text for r in held}:
             raise ModelError(f"{len(both)} papers to measure on are in {path} too: what is trained on can't measure")
+    marked = {e.label for r in learnt for e in r.entities}
+    if settings.labels != LABELS and (lost := [label for label in settings.labels if label not in marked]):
+        raise ModelError(f"no record to train on marks {' or '.join(lost)}; {gold} marks {', '.join(sorted(marked))}")
     out.mkdir(parents=True, exist_ok=True)
     base = PACKAGED.get(settings.start, Path(settings.start)) if settings.start else None
     if base is not None:
@@ -119,6 +122,7 @@ def train(
     torch.set_num_threads(settings.threads)
     networks, tokenizer = Networks(settings.labels, settings.fast), tokenizer_of(base)
     begin(networks, base)
+    beside_named(settings.beside, networks)  # says what is wrong with it now, not after hours
     reader = Reader(tokenizer, settings.labels, settings.fast)
     seen = {r.text: r for r in read_records(found)} if found is not None else {}
     if found is not None and not any(r.text in seen for r in learnt):

@@ -113,6 +113,15 @@ def beside_of(folder: Path, network: Networks | None = None) -> Beside | None:
     return weights, config["beside"]["transitions"] if part else config["transitions"]
 
 
+def beside_named(name: str | None, networks: Networks) -> Beside | None:
+    """The fast network of ``Settings.beside``. Raises ModelError where there is none, or none that fits."""
+    if name is None:
+        return None
+    if (beside := beside_of(PACKAGED.get(name, Path(name)), networks)) is None:
+        raise ModelError(f"{name} holds no fast network; train one by --fast")
+    return beside
+
+
 def package(
     networks: Networks,
     reader: Reader,
@@ -133,11 +142,8 @@ def package(
         old = json.loads((base / "config.json").read_text(encoding="utf-8")) if base is not None else {}
         if old.get("labels") == config["labels"]:
             config |= {k: old[k] for k in ("decoding", "calibration", "pairs") if k in old}
-    beside = None
-    if s.beside is not None:
-        if (beside := beside_of(PACKAGED.get(s.beside, Path(s.beside)), networks)) is None:
-            raise ModelError(f"{s.beside} holds no fast network; train one by --fast")
-    elif base is not None and not s.fast and json.loads((base / "config.json").read_text(encoding="utf-8"))["labels"] == list(s.labels):
+    beside = beside_named(s.beside, networks)
+    if beside is None and base is not None and not s.fast and json.loads((base / "config.json").read_text(encoding="utf-8"))["labels"] == list(s.labels):
         beside = beside_of(base, networks)
     if beside is not None:
         own, other = config["transitions"], beside[1]
