@@ -333,6 +333,7 @@ def test_no_head_noun_stands_in_two_rows():
         ("errors of 38.65 mm, 0.3s a frame, 8.49G", [("38.65 mm", 38.65, "mm"), ("0.3s", 0.3, "s"), ("8.49G", 8.49, "G")]),
         ("in the 1990s, on two 3090s, for 5G", []),
         ("it is so (p < 0.05)", []),
+        ("a rank r 16", [("16", 16.0, None)]),
         ("1344 times 1344 pixels, 512x512, 3 × 224 × 224", []),
         ("2x – 3 points", [("2x", 2.0, "x"), ("3 points", 3.0, "points")]),
         ("from ~3x to 5x", [("~3x", 3.0, "x"), ("5x", 5.0, "x")]),

@@ -87,9 +87,10 @@ def figures(text: str, start: int = 0, end: int | None = None) -> list[Figure]:
         if _WIDE.match(text, m.end()) or _HIGH.search(text, max(start, m.start() - 8), m.start()):
             continue  # a size: 1344 times 1344
         unit = (m["unit"] or "").strip().strip("$-").strip()
-        # the 1990s, two 3090s, 5G; and a p value, not a figure of anything
-        if (unit in ("s", "G") and "." not in m.group()) or ((m["sign"] or "")[:1] in "<>" and _P_VALUE.search(text, max(start, m.start() - 3), m.start())):
-            continue
+        if unit in ("s", "G") and "." not in m.group():
+            continue  # the 1990s, two 3090s, 5G
+        if m["sign"] and m["sign"][0] in "<>≤≥" and _P_VALUE.search(text, max(start, m.start() - 3), m.start()):
+            continue  # says how sure a comparison is, nothing of a method
         if not unit and last is None and _YEAR.fullmatch(m["first"]):
             continue
         if last and re.search(r"\bfrom\s+(?:about\s+|around\s+)?\$?$", text[max(start, m.start() - 14) : m.start()]):
