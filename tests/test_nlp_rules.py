@@ -408,7 +408,7 @@ def test_what_the_form_of_a_text_says_that_figures_are_about(text, expected):
     text, mentions, _ = mentioned(f"A title\n{text}")
     spans, said = spans_of(text), defaultdict(set)
     at = {f.start: f.value for f in figures.candidates(text, spans, mentions)}
-    for (start, _), entity in figures.shown(text, spans, mentions).items():
+    for (start, _), entity in figures.shown(text, spans, mentions, figures.candidates(text, spans, mentions)).items():
         said[at[start]].add(entity)
     assert said == expected
 
@@ -430,15 +430,15 @@ def test_what_one_method_has_over_another_is_not_the_others(text, expected):
     text, mentions, _ = mentioned(f"A title\n{text}")
     spans = spans_of(text)
     at = {f.start: f.value for f in figures.candidates(text, spans, mentions)}
-    assert {(at[start], entity) for start, entity in figures.rivals(text, spans, mentions)} == expected
+    assert {(at[start], entity) for start, entity in figures.rivals(text, spans, mentions, figures.candidates(text, spans, mentions))} == expected
 
 
 @pytest.mark.parametrize("item", ["1.2, ", "1 , ", "1,2,", "3 points, "])
 def test_a_long_list_of_figures_is_read_at_all(item):
     # patterns that try every split of a list would not come to an end
     text, mentions, _ = mentioned(f"A title\n[Osprey|Method] outperforms [Kite|Method] by {item * 200}on [A|Dataset] and 3.1% respectively.")
-    assert {entity for _, entity in figures.rivals(text, spans_of(text), mentions)} <= {"Kite"}
-    figures.shown(text, spans_of(text), mentions)
+    assert {entity for _, entity in figures.rivals(text, spans_of(text), mentions, figures.candidates(text, spans_of(text), mentions))} <= {"Kite"}
+    figures.shown(text, spans_of(text), mentions, figures.candidates(text, spans_of(text), mentions))
 
 
 # --- what each row brings on annotated papers

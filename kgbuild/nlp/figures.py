@@ -307,14 +307,16 @@ def candidates(text: str, spans: Sequence[Span], mentions: Sequence[Named]) -> l
     return [f for f in found if not any(a < f.start + len(f.value.rstrip(_LETTERS)) and f.start < b for a, b in taken)]
 
 
-def shown(text: str, spans: Sequence[Span], mentions: Sequence[Named]) -> dict[tuple[int, str], str]:
-    """What the form of a text alone says that figures are about: (start of the figure, role) to entity.
+def shown(
+    text: str, spans: Sequence[Span], mentions: Sequence[Named], known: Sequence[Figure]
+) -> dict[tuple[int, str], str]:
+    """What the form of a text alone says that figures are about: (start of the figure, role) to entity. ``known`` are
+    the text's :func:`candidates`.
 
     Of lists in step, each figure is about the name at its place ("1, 2 and 3 on A, B and C", or by "respectively"); a
     figure after a "vs." is the rival's; and what a name right beside it says ("3 F1 on A", "A (3)").
     """
     out: dict[tuple[int, str], str] = {}
-    known = candidates(text, spans, mentions)
     for start, end in spans[1:]:
         here = [m for m in mentions if start <= m.start and m.end <= end]
         found = [f for f in known if start <= f.start < end]
@@ -396,13 +398,14 @@ def _respectively(
     return out
 
 
-def rivals(text: str, spans: Sequence[Span], mentions: Sequence[Named]) -> set[tuple[int, str]]:
+def rivals(
+    text: str, spans: Sequence[Span], mentions: Sequence[Named], known: Sequence[Figure]
+) -> set[tuple[int, str]]:
     """Which figures are not those of a method, for they say what another has over it: (start of the figure, entity).
 
     "outperforms X by 3 and 4 points"; "3 % better than X". Right of 99 in 100 on annotated papers with annotated names.
     """
     out: set[tuple[int, str]] = set()
-    known = candidates(text, spans, mentions)
     for start, end in spans[1:]:
         methods = [m for m in mentions if m.label == "Method" and start <= m.start and m.end <= end]
         found = [f for f in known if start <= f.start < end]

@@ -405,9 +405,12 @@ def relations(
     for r in stated:
         said.setdefault((r.type, r.head, r.tail), []).append(r)
     ids = (PAPER, *paper.entities)
+    # [pairs, sentences] how much of each sentence a pair looked at
     looked = np.zeros((len(paper.pairs), len(spans)), dtype=np.float32)
-    for k, w in enumerate(words):
-        looked[:, max(0, bisect_right(begins, w.start) - 1)] += scores.read[:, 1 + k]
+    if words:
+        place = np.searchsorted(begins, [w.start for w in words], side="right").clip(1) - 1
+        firsts = np.flatnonzero(np.diff(place, prepend=-1))
+        looked[:, place[firsts]] = np.add.reduceat(scores.read[:, 1:], firsts, axis=1)
     # [related pairs, types]; what a good rule says the network may doubt, but not dismiss
     chance = scores.related[:, 1:].copy()
     number = {(ids[i], ids[j]): k for k, (i, j) in enumerate(paper.pairs[: paper.related])}
@@ -490,7 +493,8 @@ def results(
     for m in mentions:
         sure[m.entity] = max(sure[m.entity], m.confidence)
     by_start = {r.start: r for r in told}
-    by_form, beaten = shown(text, spans, mentions), rivals(text, spans, mentions)
+    by_form = shown(text, spans, mentions, paper.figures)
+    beaten = rivals(text, spans, mentions, paper.figures)
     begins = [a for a, _ in spans]
     out = []
     for k, f in enumerate(paper.figures):
