@@ -38,6 +38,7 @@ _UNIT = (
     r"|\s?(?:ms|fps|FPS|GB|Gb|MB|dB|GFLOPs|hours?|seconds?|minutes?|mm|cm|km)\b(?!/)|[BMGs]\b|\s(?:billion|million)\b|\sm\b(?!/)"
 )
 _TO = r"\s?(?:--?|–|—|~|～|∼|to)\s?"
+# "7.5 ± 0.2": part of the figure, but not its number
 _SPREAD = rf"(?:\\?%)?\s?(?:\$?(?:±|\+/-|\\pm)\s?\$?)\s?(?:{_NUMBER})"
 _FIGURE = re.compile(
     r"(?P<orders>(?<!same\s)\b(?i:(?:an|one|two|three|four|five|several|\d)[\s-])?(?i:orders?)[ -]of[ -]magnitude\b)|"
@@ -49,8 +50,10 @@ _FIGURE = re.compile(
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _WIDE = re.compile(r"(?:(?<=times)|(?<=×)|\s?(?:times|×|x))\s?\d")
 _HIGH = re.compile(r"\d\s?(?:times|×|x)\s?$")
+"""After and before a number, the other side of a size: 1344 times 1344."""
 _P_VALUE = re.compile(r"\b[pPrn]\s?$")
 _LETTERS = " " + ascii_letters
+"""What a unit that may be a name is written with."""
 _NORMAL = {"\\%": "%", "percent": "%", "pct": "%", "pp": "points", "point": "points", "percentage point": "points", "percentage points": "points", "%-points": "points", "%-point": "points",
            "% points": "points", "absolute points": "points", "times": "x", "×": "x", "X": "x", "\\times": "x", "-fold": "x", "fold": "x", "fps": "FPS", "billion": "B", "million": "M"}  # fmt: skip
 
@@ -85,7 +88,7 @@ def figures(text: str, start: int = 0, end: int | None = None) -> list[Figure]:
         last = m["last"] or m["most"]
         sign = -1.0 if m["sign"] in ("-", "−") else 1.0
         if _WIDE.match(text, m.end()) or _HIGH.search(text, max(start, m.start() - 8), m.start()):
-            continue  # a size: 1344 times 1344
+            continue
         unit = (m["unit"] or "").strip().strip("$-").strip()
         if unit in ("s", "G") and "." not in m.group():
             continue  # the 1990s, two 3090s, 5G
@@ -221,9 +224,8 @@ def _kind(kind: str, f: Figure, metric: str) -> str:
 
 def _metric(text: str, here: Sequence[Named], f: Figure, left: int, right: int) -> str | None:
     metrics = [m for m in here if m.label == "Metric"]
-    unit = [m for m in metrics if f.start < m.start < f.end]
-    if unit:
-        return unit[0].entity  # 15 FPS
+    if unit := _unit(metrics, f):
+        return unit
     before = [m for m in metrics if left <= m.end <= f.start]
     if before and re.fullmatch(r"\s?(?:\([^()]*\)\s?)?(?:of|is|was|:|=|to|at|score of|scores of|by|\(|from)?\s?(?:about|over|up to|only|around)?\s?\(?\$?", text[before[-1].end : f.start]):
         return before[-1].entity
@@ -236,6 +238,11 @@ def _metric(text: str, here: Sequence[Named], f: Figure, left: int, right: int) 
     if earlier:
         return earlier[-1].entity
     return metrics[0].entity if len({m.entity for m in metrics}) == 1 else None
+
+
+def _unit(names: Sequence[Named], f: Figure) -> str | None:
+    """The entity that a figure has for its unit: FPS in "15 FPS"."""
+    return next((m.entity for m in names if f.start < m.start < f.end), None)
 
 
 def _dataset(text: str, here: Sequence[Named], f: Figure, left: int, right: int) -> str | None:
@@ -351,9 +358,11 @@ _BESIDE = (
     ("metric", ("Metric",), re.compile(r"\s?(?:=|\(|of|by|from|score of|scores of)\s?\$?|\s"), re.compile(r"\$?\s(?:(?:improvement |increase |reduction |gain )?in\s)?")),
 )  # fmt: skip
 """For a role and its labels, what stands between a name and a figure that is about it, where the name comes first, and
-where the figure does. On annotated papers with annotated names, 0.94 and more are right."""
+where the figure does. On annotated papers with annotated names, 0.94 and more are right; "X reaches 3" was right 84 times of
+94 with names that a model found."""
 _OWNER = re.compile(r"\$?\)?\s(?:of|for|by|with|in)\s(?:the\s)?", re.IGNORECASE)
 """Between the second of two figures that are compared and the method whose it is: "5.1 compared with 6.3 of X"."""
+# after a number: it is how far one method is from another
 _MARGIN = re.compile(r"\s(?:[\w-]+\s)?(?:better|higher|lower|more|less|fewer|faster|slower|smaller|larger|gain|improvement|increase|reduction)", re.IGNORECASE)
 _STEPS = re.compile(r"[^,;:()\d]{0,24}(?:,|\band\b|&|/)\s*(?:and\s+|an?\s+|by\s+)*", re.IGNORECASE)
 """Between two figures of what is said "respectively"."""
@@ -363,9 +372,8 @@ def _beside(
     text: str, here: Sequence[Named], f: Figure, labels: tuple[str, ...], before: re.Pattern[str], after: re.Pattern[str]
 ) -> str | None:
     """The entity whose name stands right beside a figure, joined by words that tie the two; or is its unit."""
-    unit = [m for m in here if f.start < m.start < f.end and m.label in labels]
-    if unit:
-        return unit[0].entity
+    if unit := _unit([m for m in here if m.label in labels], f):
+        return unit
     left = [m for m in here if m.end <= f.start and m.label in labels]
     if left and before.fullmatch(text[left[-1].end : f.start]):
         return left[-1].entity
