@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kgbuild import nlp
 from kgbuild.errors import ModelError
+from kgbuild.nlp import tagger
 from kgbuild.nlp.mentions import MODEL, Candidate, trust
 from kgbuild.nlp.model import PACKAGED, read_model
 from kgbuild.nlp.pairs import FILE
@@ -95,8 +96,10 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path):
         nlp.load("none")
 
 
+@pytest.mark.parametrize("scaled", [1, 2, tagger.SCALED])
 @pytest.mark.parametrize("seed", range(3))
-def test_the_probability_of_a_span_is_the_share_of_the_tag_sequences_that_have_it(seed: int):
+def test_the_probability_of_a_span_is_the_share_of_the_tag_sequences_that_have_it(seed: int, scaled: int, monkeypatch):
+    monkeypatch.setattr(tagger, "SCALED", scaled)
     random, labels, n = np.random.default_rng(seed), ("A",), 6
     never = np.float32(-np.inf)
     rules = [np.where(may, random.normal(size=may.shape), never).astype(np.float32) for may in legal(labels)]
@@ -110,7 +113,7 @@ def test_the_probability_of_a_span_is_the_share_of_the_tag_sequences_that_have_i
     for first, last in itertools.combinations_with_replacement(range(n), 2):
         span = (4,) if first == last else (1, *(2,) * (last - first - 1), 3)
         share = sum(w for tags, w in weights.items() if tags[first : last + 1] == span) / whole
-        assert lattice.span(first, last, 0) == pytest.approx(share, rel=1e-5, abs=1e-12)
+        assert lattice.span(first, last)[0] == pytest.approx(share, rel=1e-5, abs=1e-12)
 
 
 @each

@@ -5,6 +5,8 @@ import re
 from collections import defaultdict
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from kgbuild import sources
 from kgbuild.errors import RuleError
@@ -12,6 +14,7 @@ from kgbuild.evaluate.profile import Profiler
 from kgbuild.evaluate.record import Entity, Mark, Record, Relation, Result
 from kgbuild.evaluate.rules import mentioned, spans_of, trials
 from kgbuild.nlp import figures, gazetteer, relations, rules
+from kgbuild.nlp.literals import literals
 from kgbuild.nlp.ruleset import TABLES, read_ruleset, table_of
 from kgbuild.nlp.text import fold, words
 from kgbuild.resources import resource, sample
@@ -285,14 +288,56 @@ def test_patterns_that_begin_with_a_name_find_the_same_by_where_names_start():
     texts = [paper.text for paper in sources.read(sample(), lambda rejected: None)]
     found = lambda matches: [m.span() for m in matches]  # noqa: E731
     compared = 0
-    for pattern, lead, row in rules.Rules(read_ruleset()["patterns"], (), ()).patterns:
+    for pattern, lead, _, row in rules.Rules(read_ruleset()["patterns"], (), ()).patterns:
         assert (lead != "") == row["pattern"].startswith(("(?P<name>{NAME}", "(?P<name>{CAP}", "(?P<names>{LIST}"))
         for text in texts if lead else ():
-            starts = [w.start for w in words(text) if rules._STARTS[lead].match(text, w.start)]
+            starts = [m.start() for m in rules._STARTS[lead].finditer(text)]
             expected = found(pattern.finditer(text))
             assert found(rules._matches(pattern, text, starts)) == expected, row["id"]
             compared += len(expected)
     assert compared > 100
+
+
+# --- what a text must hold
+
+
+@settings(max_examples=30, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "[Ww]e (?:propose|present(?:ed)?)",
+        "(?:gains?|boosts?){1,2} of",
+        "(?i:OUTPERFORM)s?|beats",
+        "(?:no )?evidence(?: at all)*",
+        "(?=\\w*ing)train\\w+",
+        "(?:a|the) (?:data set|corpus) [XY]",
+        "[Kk]elvin|İstanbul|straße",
+        "a{3,5}b|cde+f",
+    ],
+)
+def test_whatever_a_pattern_matches_holds_one_of_its_literals(pattern, data):
+    some = literals(pattern)
+    text = data.draw(st.from_regex(pattern))
+    assert not some or any(literal in text.lower() for literal in some), (text, some)
+
+
+def test_literals_are_told_of_most_rows_and_never_hide_a_match():
+    papers = [paper.text for paper in sources.read(sample(), lambda rejected: None)]
+    compiled = relations.Rules(RULESET["relations"], load_schema())
+    expressions = [w.pattern for w in (*(w for w, _ in compiled.wordings), *compiled.cues)]
+    expressions += [pattern for pattern, *_ in rules.Rules(PATTERNS, (), ()).patterns]
+    examples = [e for table in ("relations", "patterns") for row in RULESET[table] for e in (*row["examples"], *row["counters"])]
+    matched = 0
+    for pattern in expressions:
+        some = literals(pattern.pattern)
+        # slots as sentences have them
+        for text in (*papers, *examples, *(re.sub(r"\[[^\]|]*\|(\w)[^\]]*\]", r"<\g<1>1>", e) for e in examples)):
+            if pattern.search(text):
+                matched += 1
+                assert not some or any(literal in text.lower() for literal in some), (pattern.pattern, text)
+    assert matched > 1000
+    assert sum(bool(literals(p.pattern)) for p in expressions) > len(expressions) / 2
 
 
 def test_no_generic_word_stands_in_two_rows_and_each_is_taken():
@@ -500,4 +545,4 @@ def test_a_profile_counts_what_each_row_says_and_what_of_it_is_right(row, hits, 
         return
     assert (found[row].hits, found[row].right) == (hits, right)
     assert found[row].precision == (right / hits if hits else None)
-    assert found[row].ms is None if not timed else found[row].ms > 0
+    assert (found[row].ms is not None) == timed

@@ -21,7 +21,7 @@ from kgbuild.nlp.rules import Rules
 from kgbuild.nlp.ruleset import Ruleset, read_ruleset
 from kgbuild.nlp.tagger import SURROGATE
 from kgbuild.nlp.text import make_tokenizer
-from kgbuild.records import Extraction, Mention, Paper, as_row, from_json
+from kgbuild.records import Extraction, Paper, from_json
 
 MODELS = (*_model.PACKAGED, "rules")
 """Names that :func:`load` knows: a trained tagger, or a small one for speed, mended by rules and lexicon; and these alone."""
@@ -105,21 +105,21 @@ def to_extraction(doc: Doc, key: str) -> Extraction:
     """The plain record of a document that went through the pipeline."""
     text = components.text_of(doc)
     mentions = [
-        Mention(
-            start=e.start_char,
-            end=e.end_char,
-            label=e.label_,
-            entity=e._.kg_entity,
-            source=e._.kg_source,
-            confidence=e._.kg_confidence,
-            lexicon=e.kb_id_ or None,
-        )
-        for e in doc.ents
+        {
+            "start": e.start_char,
+            "end": e.end_char,
+            "label": e.label_,
+            "entity": own.kg_entity,
+            "source": own.kg_source,
+            "confidence": own.kg_confidence,
+            "lexicon": e.kb_id_ or None,
+        }
+        for e, own in ((e, e._) for e in doc.ents)
     ]
     return from_json(
         {
             "key": key,
-            "entities": [as_row(m) for m in mentions],
+            "entities": mentions,
             "relations": doc._.kg_relations,
             "results": doc._.kg_results,
             "abbreviations": [(text[a:b], text[c:d]) for (a, b), (c, d) in doc._.kg_abbreviations],

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy
-from spacy.attrs import SENT_START  # type: ignore[import-not-found]
+from spacy.attrs import IDX, IS_SPACE, SENT_START  # type: ignore[import-not-found]
 from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
 
@@ -113,6 +113,9 @@ def sentence_spans(doc: Doc) -> list[Offsets]:
 
 def propose(doc: Doc, candidates: Iterable[Candidate], key: str = CANDIDATES) -> None:
     """Adds candidates to a span group; one that does not end at tokens is widened to them."""
+    candidates = list(candidates)
+    if not candidates:
+        return
     group = doc.spans[key] if key in doc.spans else SpanGroup(doc, name=key)
     scores = _scores(group)
     for c in candidates:
@@ -150,14 +153,12 @@ def _scores(group: SpanGroup) -> list[float]:
 @Language.component("kg_sentences", assigns=["token.is_sent_start"])
 def sentences(doc: Doc) -> Doc:
     """Sentences fit for a title, a newline and an abstract."""
-    starts = set(sentence_starts(text_of(doc)))
     marks = numpy.full((len(doc), 1), -1, dtype="int64")
-    pending = True
-    for token in doc:
-        pending = pending or token.idx in starts
-        if pending and not token.is_space:
-            marks[token.i, 0] = 1
-            pending = False
+    at = doc.to_array([IDX, IS_SPACE]).astype("int64")
+    words = at[at[:, 1] == 0, 0]
+    # the first word at or after each start
+    first = numpy.searchsorted(words, [s for s in sentence_starts(text_of(doc)) if len(words) and s <= words[-1]])
+    marks[numpy.flatnonzero(at[:, 1] == 0)[first]] = 1
     marks[:1] = 1
     return doc.from_array([SENT_START], marks.astype("uint64"))  # type: ignore[arg-type]  # the stub asks for one subclass
 
@@ -206,7 +207,8 @@ def _apply_patterns(doc: Doc, compiled: rules.Rules) -> None:
     pairs = [pair for pair in doc._.kg_abbreviations if not any(compiled.is_generic(text[a:b]) for a, b in pair)]
     if compiled.never:
         doc._.kg_never = sorted(compiled.never)
-    propose(doc, defined([*proposed(doc), *proposed(doc, HINTS), *entities(doc)], pairs), HINTS)
+    if pairs:
+        propose(doc, defined([*proposed(doc), *proposed(doc, HINTS), *entities(doc)], pairs), HINTS)
 
 
 @Language.component(
@@ -234,7 +236,8 @@ def mentions(doc: Doc) -> Doc:
         span = doc.char_span(c.start, c.end, label=c.label, kb_id=c.lexicon, span_id=c.source, alignment_mode="expand")
         # two mentions may share a token ("foo_bar"), of which an entity must be sole owner
         if span is not None and not (ents and span.start < ents[-1].end):
-            span._.kg_entity, span._.kg_source, span._.kg_confidence = entity, c.source, c.confidence
+            own = span._
+            own.kg_entity, own.kg_source, own.kg_confidence = entity, c.source, c.confidence
             ents.append(span)
     doc.ents = ents
     return doc
@@ -258,7 +261,8 @@ def _apply_relations(doc: Doc, compiled: relations.Rules) -> None:
 
 def named(doc: Doc) -> list[relations.Named]:
     """The entities as plain values."""
-    return [relations.Named(e.start_char, e.end_char, e.label_, e._.kg_entity, e._.kg_confidence or 1.0) for e in doc.ents]
+    said = [(e, e._) for e in doc.ents]
+    return [relations.Named(e.start_char, e.end_char, e.label_, own.kg_entity, own.kg_confidence or 1.0) for e, own in said]
 
 
 @Language.factory("kg_results", requires=["doc.ents", "token.is_sent_start", "doc._.kg_relations"], assigns=["doc._.kg_results"])

@@ -47,6 +47,8 @@ _FIGURE = re.compile(
     rf"(?:{_SPREAD})?(?P<unit>{_UNIT})?(?:(?<=[BM])(?=-param)|(?![\w]|[.,]\d|-\w))"
     r"|\ba factor of (?P<word>two|three|four|five|ten)\b"
 )
+_SOME = re.compile(r"\d|\b(?:orders?|factor)\b", re.IGNORECASE)
+"""What every figure holds; most sentences do not."""
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _WIDE = re.compile(r"(?:(?<=times)|(?<=×)|\s?(?:times|×|x))\s?\d")
 _HIGH = re.compile(r"\d\s?(?:times|×|x)\s?$")
@@ -76,7 +78,8 @@ def figures(text: str, start: int = 0, end: int | None = None) -> list[Figure]:
     [('3.2 points', 3.2, 'points'), ('71.4\\\\%', 71.4, '%'), ('2x', 2.0, 'x')]
     """
     out: list[Figure] = []
-    for m in _FIGURE.finditer(text, start, len(text) if end is None else end):
+    end = len(text) if end is None else end
+    for m in _FIGURE.finditer(text, start, end) if _SOME.search(text, start, end) else ():
         if m["word"]:
             out.append(Figure(m.start(), m.end(), m.group(), _WORDS[m["word"]], "x"))
             continue

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from kgbuild.nlp.rows import Row
-from kgbuild.nlp.text import Word, fold, fold_word, singular
+from kgbuild.nlp.text import CACHED, Word, fold, fold_word, singular
 
 FIELDS: dict[str, type] = {
     "id": str,
@@ -58,25 +59,36 @@ class Lexicon:
 
     def find(self, text: str, text_words: Sequence[Word]) -> Iterator[Hit]:
         """Every place where the text writes a name, overlapping ones included, by start and then length."""
-        folded = [fold_word(w.text) for w in text_words]
-        last = [fold_word(singular(w.text)) for w in text_words]
-        ends = [plus.end() if (plus := _PLUS.match(text, w.end)) else w.end for w in text_words]
+        forms = [_forms(w.text) for w in text_words]
         lower = text.casefold()
+        beginnings = self._beginnings
         for i, first in enumerate(text_words):
+            if beginnings.isdisjoint(forms[i]):
+                continue
             before = ""
             for j in range(i, min(i + _MAX_WORDS, len(text_words))):
                 word = text_words[j]
                 if before and not _GAP.fullmatch(text, text_words[j - 1].end, word.start):
                     break
+                folded, last = forms[j]
                 # digits of two words do not run together, as in ``join``
-                before += "." if before[-1:].isdigit() and folded[j][0].isdigit() else ""
-                for name, row in self.names.get(before + last[j] + text[word.end : ends[j]], ()):
-                    if _written_so(text[first.start : ends[j]], name, row) and _in_context(lower, row):
-                        yield Hit(first.start, ends[j], row)
+                before += "." if before[-1:].isdigit() and folded[0].isdigit() else ""
+                end = word.end
+                if text.startswith("+", end) and (plus := _PLUS.match(text, end)):
+                    end = plus.end()
+                for name, row in self.names.get(before + last + text[word.end : end], ()):
+                    if _written_so(text[first.start : end], name, row) and _in_context(lower, row):
+                        yield Hit(first.start, end, row)
                         break
-                before += folded[j]
-                if before not in self._beginnings:
+                before += folded
+                if before not in beginnings:
                     break
+
+
+@lru_cache(CACHED)
+def _forms(word: str) -> tuple[str, str]:
+    """A word as it stands within a name, and as its last word."""
+    return fold_word(word), fold_word(singular(word))
 
 
 def _written_so(surface: str, name: str, row: Row) -> bool:

@@ -14,8 +14,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
+from typing import NamedTuple
 
 from kgbuild.errors import RuleError
+from kgbuild.nlp.literals import literals
 from kgbuild.nlp.rows import Row
 from kgbuild.records import PAPER, Relation, Span
 from kgbuild.schema import GraphSchema
@@ -130,17 +132,30 @@ def expand(pattern: str) -> str:
     return pattern.replace(" ?", r"\s*").replace(" ", r"\s+")
 
 
+class Wording(NamedTuple):
+    """A row with a pattern, and what a sentence must hold for it to fit (see :mod:`kgbuild.nlp.literals`)."""
+
+    pattern: re.Pattern[str]
+    literals: frozenset[str]
+    row: Row
+
+    def may_fit(self, held: set[str]) -> bool:
+        """Whether a sentence that holds these literals may fit."""
+        return not self.literals or not held.isdisjoint(self.literals)
+
+
 class Rules:
     """The rows, compiled."""
 
     def __init__(self, rows: Iterable[Row], schema: GraphSchema) -> None:
         self.schema = schema
-        self.wordings: list[tuple[re.Pattern[str], tuple[frozenset[str], ...], Row]] = []
-        self.cues: list[tuple[re.Pattern[str], Row]] = []
+        self.wordings: list[tuple[Wording, tuple[frozenset[str], ...]]] = []
+        self.cues: list[Wording] = []
         self.attachments: dict[tuple[str, str], list[Row]] = defaultdict(list)
         self.added: set[str] = set()
         """Ids of the user's rows: what they state stands, whatever a network makes of it."""
-        self._fitting: dict[tuple[frozenset[str], bool, bool], list[tuple[re.Pattern[str], Row]]] = {}
+        self._fitting: dict[tuple[frozenset[str], bool, bool], list[Wording]] = {}
+        self._held: dict[str, set[str]] = {}
         for row in rows:
             if row.get("adds"):
                 self.added.add(row["id"])
@@ -149,25 +164,27 @@ class Rules:
                     pattern = re.compile(expand(row["pattern"]))
                 except (re.error, OverflowError, RecursionError) as e:
                     raise RuleError(f"relation rule {row['id']!r} is no regular expression: {e}") from e
+                wording = Wording(pattern, literals(pattern.pattern), row)
                 if "type" in row:
                     if "tail" not in pattern.groupindex:
                         raise RuleError(f"relation rule {row['id']!r} has no group (?P<tail>…)")
                     needs = tuple(frozenset(codes.replace("X", "MDBTR")) for codes in _MACRO_SLOT.findall(row["pattern"]))
-                    self.wordings.append((pattern, needs, row))
+                    self.wordings.append((wording, needs))
                 else:
-                    self.cues.append((pattern, row))
+                    self.cues.append(wording)
             else:
                 self.attachments[row["proposal"], row["place"]].append(row)
+        self._literals = sorted({literal for w in (*self.cues, *(w for w, _ in self.wordings)) for literal in w.literals})
 
-    def fitting(self, codes: frozenset[str], title: bool, introducing: bool) -> list[tuple[re.Pattern[str], Row]]:
+    def fitting(self, codes: frozenset[str], title: bool, introducing: bool) -> list[Wording]:
         """The wordings for a sentence with mentions of these labels: most sentences lack one that a row needs."""
         key = codes, title, introducing
         if key not in self._fitting:
             self._fitting[key] = [
-                (pattern, row)
-                for pattern, needs, row in self.wordings
-                if (row["type"] == "INTRODUCES") == introducing
-                and row.get("title", title) == title
+                wording
+                for wording, needs in self.wordings
+                if (wording.row["type"] == "INTRODUCES") == introducing
+                and wording.row.get("title", title) == title
                 and not any(codes.isdisjoint(n) for n in needs)
             ]
         return self._fitting[key]
@@ -187,7 +204,18 @@ class Rules:
         closing = _BREAK.search(part.slots, last)
         said, rest = (_MARKUP.sub(r"\1", s) for s in (part.slots[left:last], part.slots[last : closing and closing.start()]))
         whole = f"{said}»{rest}"
-        return next((row["polarity"] for pattern, row in self.cues if pattern.search(whole if "»" in row["pattern"] else said)), "asserted")
+        held = self.held(part.slots)
+        cues = (c for c in self.cues if c.may_fit(held) and c.pattern.search(whole if "»" in c.row["pattern"] else said))
+        return next((c.row["polarity"] for c in cues), "asserted")
+
+    def held(self, slots: str) -> set[str]:
+        """The literals of rows that a sentence holds; remembered for the sentences of a text."""
+        if slots not in self._held:
+            if len(self._held) > 100:
+                self._held.clear()
+            lower = slots.lower()
+            self._held[slots] = {literal for literal in self._literals if literal in lower}
+        return self._held[slots]
 
 
 def sentences(text: str, spans: Sequence[Span], mentions: Sequence[Named]) -> list[Sentence]:
@@ -337,9 +365,10 @@ class _Reader:
         """Relations by the rows with a pattern: those that say what the paper introduces, or all others."""
         for i, part in enumerate(self.parts):
             codes = frozenset(code.upper() for code in _CODE.findall(part.slots))
-            for pattern, row in self.rules.fitting(codes, i == 0, introducing):
-                for m in pattern.finditer(part.slots):
-                    yield from self._matched(part, m, row)
+            held = self.rules.held(part.slots)
+            for wording in self.rules.fitting(codes, i == 0, introducing):
+                for m in wording.pattern.finditer(part.slots) if wording.may_fit(held) else ():
+                    yield from self._matched(part, m, wording.row)
 
     def _matched(self, part: Sentence, m: re.Match[str], row: Row) -> Iterator[Relation]:
         kind: str = row["type"]

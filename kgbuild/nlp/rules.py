@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from kgbuild.errors import RuleError
+from kgbuild.nlp.literals import literals
 from kgbuild.nlp.rows import Row
 from kgbuild.nlp.text import Word, fold_word, singular
 from kgbuild.records import Span
@@ -107,20 +108,25 @@ class Rules:
         self.generic = frozenset(plain(word) for row in generic for word in row["words"])
         self.never = frozenset(plain(word) for row in generic if row.get("adds") for word in row["words"])
         """Those of the user's rows, which no one may mark."""
-        self.patterns: list[tuple[re.Pattern[str], str, Row]] = []
-        """With what it begins with, a key of ``_STARTS``, or nothing."""
+        self.patterns: list[tuple[re.Pattern[str], str, frozenset[str], Row]] = []
+        """With what it begins with, a key of ``_STARTS``, or nothing; and what a text must hold (``literals``)."""
         self.heads: dict[str, Row] = {}
         for row in rows:
             if "pattern" in row:
-                self.patterns.append((compile_pattern(row), _lead(row["pattern"]), row))
+                pattern = compile_pattern(row)
+                self.patterns.append((pattern, _lead(row["pattern"]), literals(pattern.pattern), row))
             for head in row.get("heads", ()):
                 self.heads.setdefault(head, row)
+        self._literals = sorted({literal for *_, some, _ in self.patterns for literal in some})
 
     def find(self, text: str, text_words: Sequence[Word]) -> Iterator[Found]:
         """Every name or term in the text, overlapping ones included."""
-        leads = {lead for _, lead, _ in self.patterns if lead}
-        starts = {name: [w.start for w in text_words if _STARTS[name].match(text, w.start)] for name in sorted(leads)}
-        for pattern, lead, row in self.patterns:
+        lower = text.lower()
+        held = {literal for literal in self._literals if literal in lower}
+        patterns = [(pattern, lead, row) for pattern, lead, some, row in self.patterns if not some or not some.isdisjoint(held)]
+        leads = {lead for _, lead, _ in patterns if lead}
+        starts = {name: [m.start() for m in _STARTS[name].finditer(text)] for name in sorted(leads)}
+        for pattern, lead, row in patterns:
             for m in _matches(pattern, text, starts[lead]) if lead else pattern.finditer(text):
                 if "name" in pattern.groupindex:
                     spans = [m.span("name")]

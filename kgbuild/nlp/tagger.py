@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -87,63 +87,76 @@ class Window:
     heads: Ints
     tails: Ints
     spellings: Ints
-    """For each word the number of its spelling in this window, whatever its case."""
+    """For each word the number of its spelling in the text, whatever its case."""
 
     @property
     def same(self) -> Floats:
         """[words, words] the mean over the words that are spelt alike."""
-        alike = self.spellings[:, None] == self.spellings[None, :]
-        same: Floats = alike.astype(np.float32) / alike.sum(1, dtype=np.float32)[:, None]
+        share = (1 / np.bincount(self.spellings)[self.spellings]).astype(np.float32)
+        same: Floats = (self.spellings[:, None] == self.spellings[None, :]) * share[:, None]
         return same
 
 
 def split_words(text: str) -> list[Word]:
     """The words of a text, in order, with code-point offsets."""
-    return [Word(m.start(), m.end(), m.group()) for m in WORD.finditer(text)]
+    return [Word(*m.span(), m[0]) for m in WORD.finditer(text)]
 
 
-def word_features(text: str, words: Sequence[Word]) -> Floats:
-    """One row of ``FEATURES`` a word."""
+def word_features(text: str, words: Sequence[Word]) -> tuple[Floats, Ints]:
+    """One row of ``FEATURES`` a word; and the number of its spelling, whatever its case."""
     tokens = [w.text for w in words]
-    folded = [token.lower() for token in tokens]
+    # what a spelling says by itself is asked once a spelling: a text repeats its words
+    number: dict[str, int] = {}
+    at = np.array([number.setdefault(token, len(number)) for token in tokens])
+    spellings = list(number)
+    alike: dict[str, int] = {}
+    folded = np.array([alike.setdefault(token.lower(), len(alike)) for token in spellings])
+    shapes = np.array([_shape(token) for token in spellings])[at]
+    plainly = np.zeros(len(alike), dtype=bool)
+    plainly[folded[[token.islower() for token in spellings]]] = True
+    same = folded[at]
     starts, ends = np.array([w.start for w in words]), np.array([w.end for w in words])
-    title_end = text.find("\n")
-    in_title = starts < title_end
+    in_title = starts < text.find("\n")
     titled = int(in_title.sum())
-    counts = Counter(folded)
-    times = np.array([counts[f] for f in folded])
-    lower = {token for token in tokens if token.islower()}
-    both = set(folded[:titled]) & set(folded[titled:])
-    kinds, mixed = zip(*map(_shape, tokens), strict=True)
+    in_both = np.bincount(same[:titled], minlength=len(alike)).astype(bool) & np.bincount(same[titled:], minlength=len(alike)).astype(bool)
+    times = np.bincount(same)[same]
     glued = np.zeros(len(words) + 1, dtype=bool)
     glued[1:-1] = starts[1:] == ends[:-1]
-    after = ["", *tokens[:-1]]
+    headline = [t[0].isupper() for t in tokens[:titled] if len(t) > 3 and t.isalpha()]
+    out = np.zeros((len(words), len(FEATURES)), dtype=np.float32)
+    out[np.arange(len(words)), shapes[:, 0]] = 1
+    out[:, 6] = shapes[:, 1]
+    out[:, 9] = in_title
+    out[0, 10] = 1
+    out[1:, 10] = shapes[:-1, 2]
+    lines = np.searchsorted(starts, [m.start() for m in _LINE.finditer(text)])
+    out[lines[lines < len(words)], 10] = 1
+    out[:, 11], out[:, 12] = glued[:-1], glued[1:]
+    out[:, 13] = _inside(tokens, number)
+    out[:, 14], out[:, 15] = times == 2, times > 2
+    out[:, 16] = in_both[same]
+    out[:, 17] = plainly[same] & (shapes[:, 3] == 0)
+    out[1:, 18] = glued[1:-1] & shapes[:-1, 4].astype(bool)
+    out[:titled, 19] = len(headline) > 1 and 2 * sum(headline) > len(headline)
+    return out, same
+
+
+def _inside(tokens: Sequence[str], known: Container[str]) -> list[bool]:
+    """Whether each word stands in brackets."""
+    if "(" not in known:
+        return [False] * len(tokens)
     inside, depth = [], 0
     for token in tokens:
         depth = max(0, depth - (token == ")"))
         inside.append(depth > 0)
         depth += token == "("
-    headline = [t[0].isupper() for t in tokens[:titled] if len(t) > 3 and t.isalpha()]
-    out = np.zeros((len(words), len(FEATURES)), dtype=np.float32)
-    out[np.arange(len(words)), kinds] = 1
-    out[:, 6] = mixed
-    out[:, 9] = in_title
-    out[:, 10] = [token in ".!?" for token in after]
-    lines = np.searchsorted(starts, [m.start() for m in _LINE.finditer(text)])
-    out[lines[lines < len(words)], 10] = 1
-    out[:, 11], out[:, 12] = glued[:-1], glued[1:]
-    out[:, 13] = inside
-    out[:, 14], out[:, 15] = times == 2, times > 2
-    out[:, 16] = [f in both for f in folded]
-    out[:, 17] = [f in lower and f != token for f, token in zip(folded, tokens, strict=True)]
-    out[:, 18] = glued[:-1] & np.array([token == "\\" for token in after])
-    out[:titled, 19] = len(headline) > 1 and 2 * sum(headline) > len(headline)
-    return out
+    return inside
 
 
 @lru_cache(1 << 15)
-def _shape(token: str) -> tuple[int, bool]:
-    """Which of the first ``FEATURES`` a word has, and whether it is of letters and digits."""
+def _shape(token: str) -> tuple[int, bool, bool, bool, bool]:
+    """Which of the first ``FEATURES`` a word has; and whether it is of letters and digits, ends a sentence, is in lower
+    case, is a backslash."""
     if not token[0].isalnum():
         kind = 8
     elif token.isdigit():
@@ -160,7 +173,8 @@ def _shape(token: str) -> tuple[int, bool]:
         kind = 1
     else:
         kind = 4
-    return kind, token[0].isalnum() and not token.isalpha() and not token.isdigit()
+    mixed = token[0].isalnum() and not token.isalpha() and not token.isdigit()
+    return kind, mixed, token in ".!?", token == token.lower(), token == "\\"
 
 
 def plan_windows(lengths: Sequence[int], limit: int) -> list[tuple[int, int, int, int]]:
@@ -168,10 +182,10 @@ def plan_windows(lengths: Sequence[int], limit: int) -> list[tuple[int, int, int
 
     The kept ranges follow one another without gap; every window holds at most ``limit`` subwords.
     """
-    sums = np.concatenate(([0], np.cumsum(np.asarray(lengths, dtype=np.int64))))
-    n, total = len(lengths), int(sums[-1])
-    if total <= limit:
+    n = len(lengths)
+    if sum(lengths) <= limit:
         return [(0, n, 0, n)]
+    sums = np.concatenate(([0], np.cumsum(np.asarray(lengths, dtype=np.int64))))
     cuts, first = [], 0
     while True:
         end = max(first + 1, int(np.searchsorted(sums, sums[first] + limit, side="right")) - 1)
@@ -211,7 +225,7 @@ class Subwords:
             self._known.update((word, []) for word in new)
             for piece, index in zip(cut.ids, cut.word_ids, strict=True):
                 self._known[new[index]].append(piece)
-        return [self._known[word] for word in words]
+        return list(map(self._known.__getitem__, words))
 
 
 def encode(subwords: Subwords, text: str, limit: int = 510) -> tuple[list[Word], list[Window]]:
@@ -220,29 +234,20 @@ def encode(subwords: Subwords, text: str, limit: int = 510) -> tuple[list[Word],
     if not words:
         return [], []
     pieces = subwords([w.text for w in words])
-    features = word_features(text, words)
+    features, spellings = word_features(text, words)
     some = [i for i, p in enumerate(pieces) if p]
-    words, pieces = [words[i] for i in some], [pieces[i][:limit] for i in some]
-    features = features[some]
-    folded = [w.text.lower() for w in words]
+    if len(some) < len(words):
+        words, pieces = [words[i] for i in some], [pieces[i] for i in some]
+        features, spellings = features[some], spellings[some]
+    lengths = [min(len(p), limit) for p in pieces]
     windows = []
-    for first, end, kept, stop in plan_windows([len(p) for p in pieces], limit) if words else []:
-        inside = pieces[first:end]
-        sizes = np.array([len(p) for p in inside], dtype=np.int64)
-        heads = 1 + np.concatenate(([0], np.cumsum(sizes)[:-1]))
-        none = np.zeros((1, len(FEATURES)), dtype=np.float32)
-        number: dict[str, int] = {}
-        windows.append(
-            Window(
-                first,
-                range(kept, stop),
-                np.array([CLS, *(i for p in inside for i in p), SEP], dtype=np.int64),
-                np.concatenate((none, np.repeat(features[first:end], sizes, axis=0), none)),
-                heads,
-                heads + sizes - 1,
-                np.array([number.setdefault(word, len(number)) for word in folded[first:end]], dtype=np.int64),
-            )
-        )
+    for first, end, kept, stop in plan_windows(lengths, limit) if words else []:
+        sizes = np.array(lengths[first:end])
+        tails = np.cumsum(sizes)
+        ids = np.array([CLS, *chain.from_iterable(p[:limit] for p in pieces[first:end]), SEP])
+        shown = np.zeros((len(ids), len(FEATURES)), dtype=np.float32)
+        shown[1:-1] = np.repeat(features[first:end], sizes, axis=0)
+        windows.append(Window(first, range(kept, stop), ids, shown, tails - sizes + 1, tails, spellings[first:end]))
     return words, windows
 
 
@@ -273,7 +278,7 @@ class Transitions:
     last: Floats
 
 
-SCALED = 4
+SCALED = 16
 """Words after which forward and backward sums are brought back to a scale that floats have."""
 
 
@@ -292,42 +297,48 @@ class Lattice:
         first, last = (np.exp(edge.astype(np.float64)) for edge in (transitions.first, transitions.last))
         rows[0] *= np.concatenate((first, last))
         self._norm = np.ones(n)
-        for t in range(n):
+        before, sums = rows[0], np.empty(2 * size)
+        for t, row in enumerate(rows):
             if t:
-                rows[t] *= rows[t - 1] @ both
+                np.multiply(row, np.dot(before, both, sums), row)
             if t % SCALED == 0:
-                ahead, back = rows[t, :size], rows[t, size:]
+                ahead, back = row[:size], row[size:]
                 self._norm[t] = ahead.sum()
                 ahead /= self._norm[t]
                 back /= back.sum()
+            before = row
         self._forward = rows[:, :size]
         self._backward = np.concatenate((rows[::-1, size:][1:] @ self._pairs.T, last[None]))
         self._whole = (self._forward * self._backward).sum(1)
+        labels = np.arange((size - 1) // 4)
+        self._tags = tuple(1 + 4 * labels + k for k in range(4))
 
-    def span(self, first: int, last: int, label: int) -> float:
-        """The probability that words ``first`` to ``last`` are exactly one mention of label number ``label``."""
-        b, i, e, s = (1 + 4 * label + k for k in range(4))
+    def span(self, first: int, last: int) -> npt.NDArray[np.float64]:
+        """For each label the probability that words ``first`` to ``last`` are exactly one mention of it."""
+        b, i, e, s = self._tags
         if first == last:
-            return float(self._forward[first, s] * self._backward[first, s] / self._whole[first])
-        value, tag = self._forward[first, b], b
-        for t in range(first + 1, last + 1):
-            after = e if t == last else i
-            value = value * self._pairs[tag, after] * self._local[t, after] / self._norm[t]
-            tag = after
-        return float(value * self._backward[last, e] / self._whole[last])
+            value, end = self._forward[first, s], s
+        else:
+            value, end = self._forward[first, b], e
+            tag = b
+            for t in range(first + 1, last + 1):
+                after = e if t == last else i
+                value = value * self._pairs[tag, after] * self._local[t, after] / self._norm[t]
+                tag = after
+        spans: npt.NDArray[np.float64] = value * self._backward[last, end] / self._whole[last]
+        return spans
 
-    def likely(self, labels: int, least: float, longest: int) -> Iterator[tuple[int, int]]:
+    def likely(self, least: float, longest: int) -> Iterator[tuple[int, int]]:
         """Spans, as (first word, last word), that under some label may be at least this probable."""
         tags = self._forward * self._backward / self._whole[:, None]
-        for label in range(labels):
-            b, i, e, s = (1 + 4 * label + k for k in range(4))
-            yield from ((int(t), int(t)) for t in np.flatnonzero(tags[:, s] >= least))
-            for first in np.flatnonzero(tags[:, b] >= least):
-                for last in range(int(first) + 1, min(len(tags), int(first) + longest)):
-                    if tags[last, e] >= least and self.span(int(first), last, label) >= least:
-                        yield int(first), last
-                    if tags[last, i] < least:
-                        break
+        b, i, e, s = (tags[:, tag] >= least for tag in self._tags)
+        yield from ((t, t) for t in np.flatnonzero(s.any(1)).tolist())
+        for first, label in np.argwhere(b).tolist():
+            for last in range(first + 1, min(len(tags), first + longest)):
+                if e[last, label] and self.span(first, last)[label] >= least:
+                    yield first, last
+                if not i[last, label]:
+                    break
 
 
 @dataclass(frozen=True)
@@ -355,9 +366,9 @@ def decode(text: str, words: Sequence[Word], scores: Floats, transitions: Transi
     starts: dict[str, list[int]] = {}
     for i, word in enumerate(words):
         starts.setdefault(word.text, []).append(i)
-    chance: dict[tuple[int, int], npt.NDArray[np.float64]] = {}
+    chance: dict[tuple[int, int], list[float]] = {}
     groups: dict[str, list[tuple[int, int]]] = {}
-    for a, b in sorted(set(lattice.likely(len(labels), rules.seed, rules.longest))):
+    for a, b in sorted(set(lattice.likely(rules.seed, rules.longest))):
         surface = text[words[a].start : words[b].end]
         if surface in groups:
             continue
@@ -368,7 +379,7 @@ def decode(text: str, words: Sequence[Word], scores: Floats, transitions: Transi
                 places.add((i, j))
         groups[surface] = sorted(places)
         for i, j in places:
-            chance[i, j] = np.array([lattice.span(i, j, label) for label in range(len(labels))])
+            chance[i, j] = lattice.span(i, j).tolist()
     taken = [False] * len(words)
     keys: dict[str, tuple[float, int, str, int]] = {}
     changed = set(groups)
@@ -378,10 +389,11 @@ def decode(text: str, words: Sequence[Word], scores: Floats, transitions: Transi
             groups[surface] = free = [(i, j) for i, j in groups[surface] if not any(taken[i : j + 1])]
             keys.pop(surface, None)
             if free:
-                mean = np.mean([chance[p] for p in free], axis=0)
-                label = int(mean.argmax())
-                if mean[label] >= rules.keep[label]:
-                    keys[surface] = (float(mean[label]), len(surface), surface, label)
+                means = [sum(chances) / len(free) for chances in zip(*(chance[p] for p in free), strict=True)]
+                mean = max(means)
+                label = means.index(mean)
+                if mean >= rules.keep[label]:
+                    keys[surface] = (mean, len(surface), surface, label)
         if not keys:
             break
         mean_of_best, _, best, label = max(keys.values())
@@ -391,7 +403,7 @@ def decode(text: str, words: Sequence[Word], scores: Floats, transitions: Transi
             if not any(taken[i : j + 1]):
                 taken[i : j + 1] = [True] * (j + 1 - i)
                 touched.update(range(i, j + 1))
-                confidence = 0.5 * (float(chance[i, j][label]) + mean_of_best)
+                confidence = 0.5 * (chance[i, j][label] + mean_of_best)
                 out.append(Mention(words[i].start, words[j].end, labels[label], min(1.0, confidence)))
         changed = {s for s, places in groups.items() if any(not touched.isdisjoint(range(i, j + 1)) for i, j in places)}
     return sorted(out)
@@ -466,10 +478,8 @@ class Tagger:
         words, scores, _ = self.encode(text)
         return self.decode(text, words, scores)
 
-    def _calibrated(self, mention: Mention) -> Mention:
-        return mention._replace(confidence=float(np.interp(mention.confidence, self._stated, self._true)))
-
     def decode(self, text: str, words: Sequence[Word], scores: Floats, rules: Decoding | None = None) -> list[Mention]:
         """The mentions that the tag scores of ``encode`` amount to."""
         found = decode(text, words, scores, self._transitions, self.labels, rules or self._rules)
-        return [self._calibrated(m) for m in found]
+        true = np.interp([m.confidence for m in found], self._stated, self._true).tolist()
+        return [m._replace(confidence=sure) for m, sure in zip(found, true, strict=True)]

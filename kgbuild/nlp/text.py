@@ -31,7 +31,7 @@ def words(text: str) -> tuple[Word, ...]:
     >>> [w.text for w in words("BERT-based F1")]
     ['BERT', 'based', 'F1']
     """
-    return tuple(Word(m.start(), m.end(), m.group()) for m in _WORD.finditer(text))
+    return tuple(Word(*m.span(), m[0]) for m in _WORD.finditer(text))
 
 
 def make_tokenizer(vocab: Vocab) -> Tokenizer:

@@ -1,0 +1,82 @@
+"""What a text must hold for a regular expression to match at all: most texts lack it, so most need not be searched.
+
+The idea is the prefilter of RE2 and of grep; Python's ``re`` has none.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+if sys.version_info >= (3, 11):
+    from re import _constants as ops  # type: ignore[attr-defined]
+    from re import _parser as parser  # type: ignore[attr-defined]
+else:
+    import sre_constants as ops
+    import sre_parse as parser
+
+MOST = 40
+"""Literals beyond which asking for them costs more than it saves."""
+SHORTEST = 3
+"""Characters of a literal from which on it tells texts apart."""
+
+
+def literals(pattern: str) -> frozenset[str]:
+    """Strings in lower case of which a text in lower case holds one wherever the pattern matches; none where the pattern
+    does not tell.
+
+    >>> sorted(literals(r"\\b[Ww]e (?:propose|present(?:ed)?)\\b")), sorted(literals(r"\\w+ (?:of|\\d)"))
+    (['present', 'propose'], [])
+    """
+    found = _of_sequence(parser.parse(pattern).data)
+    return found if found and len(found) <= MOST else frozenset()
+
+
+def _of_sequence(items: Sequence[Any]) -> frozenset[str] | None:
+    """The best set that one after another of these parts gives."""
+    best: frozenset[str] | None = None
+    run = ""
+    for op, value in [*items, (None, None)]:
+        letter = _letter(op, value)
+        if letter:
+            run += letter
+            continue
+        best = _better(best, frozenset([run]) if run else None)
+        run = ""
+        best = _better(best, _of_part(op, value))
+    return best
+
+
+def _of_part(op: Any, value: Any) -> frozenset[str] | None:
+    if op is ops.SUBPATTERN:
+        return _of_sequence(value[3].data)
+    if op is ops.BRANCH:
+        parts = [_of_sequence(branch.data) for branch in value[1]]
+        return frozenset().union(*(p for p in parts if p)) if all(parts) else None
+    if op in (ops.MAX_REPEAT, ops.MIN_REPEAT) and value[0] >= 1:
+        return _of_sequence(value[2].data)
+    if op is ops.ASSERT:
+        return _of_sequence(value[1].data)
+    return None
+
+
+def _letter(op: Any, value: Any) -> str:
+    """The one character that a part stands for, whatever its case."""
+    if op is ops.LITERAL:
+        return _low(value)
+    if op is ops.IN and all(kind is ops.LITERAL for kind, _ in value):
+        letters = {_low(code) for _, code in value}
+        return letters.pop() if len(letters) == 1 else ""
+    return ""
+
+
+def _low(code: int) -> str:
+    """A character in lower case, where that is one character and the text's own is sure to be the same."""
+    return chr(code).lower() if code < 128 else ""
+
+
+def _better(a: frozenset[str] | None, b: frozenset[str] | None) -> frozenset[str] | None:
+    """The set that tells more: whose shortest literal is longer, then the smaller one."""
+    usable = [s for s in (a, b) if s and min(map(len, s)) >= SHORTEST]
+    return max(usable, key=lambda s: (min(6, min(map(len, s))), -len(s)), default=None)
