@@ -440,6 +440,7 @@ def test_of_two_figures_that_are_compared_the_second_is_the_rivals(text, expecte
         ("[Osprey|Method] beats [Kite|Method] (2.3% better accuracy) and [Owl|Method] (3x).", {}),
         ("[T5|Method] of rank 3 reaches 90.9 [F1|Metric]; [Kite|Method] attains an average score of 4.0.", {"90.9": {"F1"}, "4.0": {"Kite"}}),
         ("[Osprey|Method] has a [WER|Metric] of 5.1%, compared with 6.3% of [Kite|Method].", {"5.1%": {"WER"}, "6.3%": {"Kite"}}),
+        ("[Osprey|Method] has an [FID|Metric] of $5.1$ (vs $6.3$ of [Kite|Method]).", {"5.1": {"FID"}, "6.3": {"Kite"}}),
         # gains over them, and a figure of the one that is not in brackets
         ("[Osprey|Method] beats [Kite|Method] (+1.0%).", {}),
         ("[Osprey|Method] outperforms [Kite|Method] (2.0 vs. 1.0).", {"1.0": {"Kite"}}),

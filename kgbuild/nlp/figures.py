@@ -205,7 +205,7 @@ _AND = re.compile(r"^[^.;:]{0,60}(?:,|\band|&|/)\s*(?:by|up to|about)?\s*$")
 """Between two figures of one list: ``3 % on A and 4 % on B``."""
 
 
-_VERSUS = re.compile(r"\)?,?\s*\(?(?:vs\.?|versus|against|compared (?:to|with))\s*\(?\$?", re.IGNORECASE)
+_VERSUS = re.compile(r"\$?\)?,?\s*\(?(?:vs\.?|versus|against|compared (?:to|with))\s*\(?\$?", re.IGNORECASE)
 """Between the figures of two that are compared."""
 
 
