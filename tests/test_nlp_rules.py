@@ -375,6 +375,8 @@ def test_no_head_noun_stands_in_two_rows():
         ("LLaMA-7B has 7B parameters", [("7B", 7.0, "B")]),
         ("about ~12 FPS", [("~12 FPS", 12.0, "FPS")]),
         ("in >90% and < 5 ms", [(">90%", 90.0, "%"), ("< 5 ms", 5.0, "ms")]),
+        ("only 80K parameters and 6.12 M parameters in 10 GPU days", [("80K", 80.0, "K"), ("6.12 M", 6.12, "M"), ("10 GPU days", 10.0, "GPU days")]),
+        ("errors of 1.68°, 2.64 px and 1.97 s an image, in the 1990 s", [("1.68°", 1.68, "°"), ("2.64 px", 2.64, "px"), ("1.97 s", 1.97, "s")]),
         ("errors of 38.65 mm, 0.3s a frame, 8.49G", [("38.65 mm", 38.65, "mm"), ("0.3s", 0.3, "s"), ("8.49G", 8.49, "G")]),
         ("in the 1990s, on two 3090s, for 5G", []),
         ("it is so (p < 0.05)", []),

@@ -35,7 +35,8 @@ _WORDS = {"two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0, "ten": 10.0}
 _POWERS = {"an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
 _UNIT = (
     r"\$\\%\$|\s?\\?%(?:[ -]?points?)?|[\s-]percentage[\s-]points?|\s(?:absolute\s)?points?\b|[\s-]points?\b|\s?pp\b|\s(?:percent|pct)\b|\s?(?:\$?\\times\$?|×|[xX]\b)|\s?times\b|-fold\b"
-    r"|\s?(?:ms|fps|FPS|GB|Gb|MB|dB|GFLOPs|hours?|seconds?|minutes?|mm|cm|km)\b(?!/)|[BMGs]\b|\s(?:billion|million)\b|\sm\b(?!/)"
+    r"|\s?(?:ms|fps|FPS|GB|Gb|MB|dB|GFLOPs|(?:GPU[\s-])?(?:hours?|days?)|seconds?|minutes?|mm|cm|km|px)\b(?!/)|[BMGs]\b|\s(?:billion|million)\b|\s[ms]\b(?!/)|°"
+    r"|\s?[kKMB](?=[\s-](?:param|token))"
 )
 _TO = r"\s?(?:--?|–|—|~|～|∼|to)\s?"
 # "7.5 ± 0.2": part of the figure, but not its number
@@ -57,7 +58,7 @@ _P_VALUE = re.compile(r"\b[pPrn]\s?$")
 _LETTERS = " " + ascii_letters
 """What a unit that may be a name is written with."""
 _NORMAL = {"\\%": "%", "percent": "%", "pct": "%", "pp": "points", "point": "points", "percentage point": "points", "percentage points": "points", "%-points": "points", "%-point": "points",
-           "% points": "points", "absolute points": "points", "times": "x", "×": "x", "X": "x", "\\times": "x", "-fold": "x", "fold": "x", "fps": "FPS", "billion": "B", "million": "M"}  # fmt: skip
+           "% points": "points", "absolute points": "points", "times": "x", "×": "x", "X": "x", "\\times": "x", "-fold": "x", "fold": "x", "fps": "FPS", "billion": "B", "million": "M", "k": "K"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +144,9 @@ class Rules:
 
 
 _COST = re.compile(r"param|memory|latenc|time|flop|cost|size|token|comput|energy|speed|throughput|overhead|steps|storage|footprint|nfe|fps|runtime", re.IGNORECASE)
-_COST_UNITS = ("B", "M", "G", "GB", "Gb", "MB", "s", "ms", "hours", "hour", "seconds", "second", "minutes", "minute", "GFLOPs")
+_COST_UNITS = ("B", "M", "K", "G", "days", "day", "GPU days", "GPU hours", "GB", "Gb", "MB", "s", "ms", "hours", "hour", "seconds", "second", "minutes", "minute", "GFLOPs")
 _RIVAL = re.compile(r"(?:over|than|against|compared (?:to|with)|outperform\w*|surpass\w*|exceed\w*|vs\.?|versus|baselines?|from|beyond|by|with|using|of|on|for|based)\s+(?:[\w\-]+\s+){0,3}$", re.IGNORECASE)
-_LIST_GAP = re.compile(r"\s*(?:,|and|,\s*and|/|&|or)?\s*(?:(?:the|a|an)\s+)?", re.IGNORECASE)
+_LIST_GAP = re.compile(r"\$?\s*(?:,|and|,\s*and|/|&|or)?\s*(?:(?:the|a|an)\s+)?\$?", re.IGNORECASE)
 
 
 def results(text: str, spans: Sequence[Span], mentions: Sequence[Named], proposal: str | None, rules: Rules) -> list[Result]:
@@ -201,7 +202,7 @@ def results(text: str, spans: Sequence[Span], mentions: Sequence[Named], proposa
     return out
 
 
-_AND = re.compile(r"^[^.;:]{0,60}(?:,|\band|&|/)\s*(?:by|up to|about)?\s*$")
+_AND = re.compile(r"^[^.;:]{0,60}(?:,|\band|&|/)\s*(?:by|up to|about)?\s*\$?$")
 """Between two figures of one list: ``3 % on A and 4 % on B``."""
 
 
@@ -366,8 +367,8 @@ where the figure does. On annotated papers with annotated names, 0.94 and more a
 _OWNER = re.compile(r"\$?\)?\s(?:of|for|by|with|in)\s(?:the\s)?", re.IGNORECASE)
 """Between the second of two figures that are compared and the method whose it is: "5.1 compared with 6.3 of X"."""
 # after a number: it is how far one method is from another
-_MARGIN = re.compile(r"\s(?:[\w-]+\s)?(?:better|higher|lower|more|less|fewer|faster|slower|smaller|larger|gain|improvement|increase|reduction)", re.IGNORECASE)
-_STEPS = re.compile(r"[^,;:()\d]{0,24}(?:,|\band\b|&|/)\s*(?:and\s+|an?\s+|by\s+)*", re.IGNORECASE)
+_MARGIN = re.compile(r"\$?\s(?:[\w-]+\s)?(?:better|higher|lower|more|less|fewer|faster|slower|smaller|larger|gain|improvement|increase|reduction)", re.IGNORECASE)
+_STEPS = re.compile(r"[^,;:()\d]{0,24}(?:,|\band\b|&|/)\s*(?:and\s+|an?\s+|by\s+)*\$?", re.IGNORECASE)
 """Between two figures of what is said "respectively"."""
 
 
