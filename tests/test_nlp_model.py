@@ -116,6 +116,63 @@ def test_the_probability_of_a_span_is_the_share_of_the_tag_sequences_that_have_i
         assert lattice.span(first, last)[0] == pytest.approx(share, rel=1e-5, abs=1e-12)
 
 
+@pytest.mark.parametrize("gap", [3.0, 30.0, 80.0, 1000.0])
+def test_spans_of_long_texts_with_extreme_scores_are_as_in_log_space(gap: float):
+    random, labels = np.random.default_rng(5), ("A",)
+    transitions = Transitions(*(np.where(may, 0.0, -np.inf).astype(np.float32) for may in legal(labels)))
+    for scores in (random.normal(size=(70, 5), scale=gap), np.where(np.arange(5) == 3, gap, -gap) * np.ones((64, 1))):
+        n = len(scores)
+        # what is 300 below a word's best counts as that
+        local = np.maximum(scores - scores.max(1, keepdims=True), -300)
+        ahead, back = np.full((n, 5), -np.inf), np.full((n, 5), -np.inf)
+        ahead[0], back[-1] = local[0] + transitions.first, transitions.last
+        for t in range(1, n):
+            ahead[t] = local[t] + np.logaddexp.reduce(ahead[t - 1][:, None] + transitions.pairs, axis=0)
+            back[-1 - t] = np.logaddexp.reduce(transitions.pairs + (local[-t] + back[-t])[None], axis=1)
+        single = np.exp(ahead[:, 4] + back[:, 4] - np.logaddexp.reduce(ahead + back, axis=1))
+        lattice = Lattice(scores.astype(np.float32), transitions)
+        assert [lattice.span(t, t)[0] for t in range(n)] == pytest.approx(single, abs=1e-3 if gap > 100 else 1e-4)
+
+
+@given(text=st.text(st.sampled_from("aAbB1ß(). \n\\-x"), max_size=60))
+def test_features_are_what_they_are_called(text: str):
+    words = tagger.split_words(text)
+    if not words:
+        return
+    rows, spellings = tagger.word_features(text, words)
+    tokens, title = [w.text for w in words], text.find("\n")
+    folded, depth = [t.lower() for t in tokens], 0
+    titled = [t for w, t in zip(words, tokens, strict=True) if w.start < title]
+    for i, (word, token, low) in enumerate(zip(words, tokens, folded, strict=True)):
+        depth = max(0, depth - (token == ")"))
+        said = dict(zip(tagger.FEATURES, rows[i] > 0, strict=True))
+        others = {t.lower() for w, t in zip(words, tokens, strict=True) if (w.start < title) != (word.start < title)}
+        assert said["in title"] == (word.start < title)
+        assert said["in brackets"] == (depth > 0)
+        assert said["glued to the word before"] == (i > 0 and words[i - 1].end == word.start)
+        assert said["glued to the word after"] == (i + 1 < len(words) and words[i + 1].start == word.end)
+        assert said["twice in the text"] == (folded.count(low) == 2)
+        assert said["more than twice in the text"] == (folded.count(low) > 2)
+        assert said["in title and abstract"] == (low in others)
+        assert said["elsewhere in lower case"] == (token != low and low in tokens and low.islower())
+        assert said["after a backslash"] == (i > 0 and tokens[i - 1] == "\\" and words[i - 1].end == word.start)
+        assert said["starts a sentence"] == (i == 0 or tokens[i - 1] in ".!?" or "\n" in text[words[i - 1].end : word.start])
+        long = [t[0].isupper() for t in titled if len(t) > 3 and t.isalpha()]
+        assert said["title has headline capitals"] == (word.start < title and len(long) > 1 and 2 * sum(long) > len(long))
+        assert said["lower"] == token.islower()
+        assert said["digits"] == token.isdigit()
+        assert [spellings[i] == s for s in spellings.tolist()] == [low == other for other in folded]
+        depth += token == "("
+
+
+@each
+def test_words_that_are_spelt_alike_share_their_mean(model: str):
+    for window in tagger.encode(TAGGERS[model]._subwords, TEXT)[1]:
+        alike = window.spellings[:, None] == window.spellings
+        assert window.same.sum(1) == pytest.approx(1, abs=1e-5)
+        assert ((window.same > 0) == alike).all()
+
+
 @each
 @given(text=st.text(max_size=200))
 def test_any_text_gives_sound_spans(model: str, text: str):

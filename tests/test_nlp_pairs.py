@@ -146,6 +146,21 @@ def test_a_good_rule_is_not_dismissed_and_a_denial_is_kept(model, tagger):
     assert [(r.type, r.polarity) for r in found] == ([("IS_A", "asserted")] if floor else []) + [("OUTPERFORMS", "negated")]
 
 
+@pytest.mark.parametrize(("least", "confidence", "stands"), [(1.01, 0.5, True), (1.01, 0.3, False), (0.4, 0.5, False)])
+def test_of_a_type_that_the_network_never_states_a_fair_rule_stands(tagger, least, confidence, stands):
+    files = read_model(PACKAGED["default"])
+    config = json.loads(files["config.json"])["pairs"]
+    at = config["types"].index("COMPARED_WITH")
+    model = pairs.Pairs.load(files[pairs.FILE], config | {"least": [*config["least"][:at], least, *config["least"][at + 1 :]]}, load_schema())
+    words, _, states = tagger.encode(TEXT)
+    said = relation("COMPARED_WITH", "e1", "e2", confidence)
+    s = sheet(model, tagger, NAMED, [said])
+    scores = model.scores(states, s)
+    silent = pairs.Scores(np.zeros_like(scores.related), scores.kinds, scores.about, scores.read)
+    wordings = extraction.load("rules").get_pipe("kg_relations").rules
+    assert pairs.relations(TEXT, SPANS, words, NAMED, [said], s, silent, model, wordings) == ([said] if stands else [])
+
+
 def test_a_name_that_goes_on_beyond_its_sentence_is_compared_too():
     text = "Birds\nOsprey beats Kite et al. 2020 on Nest."
     spans = ((0, 6), (6, 31), (31, len(text)))

@@ -384,6 +384,14 @@ def spans(doc):
     return doc
 
 
+@Language.component("test_appends", assigns=["doc.spans"])
+def appends(doc):
+    """One that adds to what is there, as the documentation says."""
+    if len(doc):
+        doc.spans[CANDIDATES].append(doc[:1])
+    return doc
+
+
 @pytest.mark.parametrize("model", extraction.MODELS)
 @pytest.mark.parametrize(("component", "source"), [("test_tagger", "tagger"), ("test_ner", "ents"), ("test_spans", "spans")])
 @pytest.mark.parametrize("place", [{"first": True}, {"before": "kg_mentions"}], ids=lambda place: "-".join(place))
@@ -396,6 +404,14 @@ def test_a_model_joins_by_proposing_or_by_setting_entities(model, component, sou
     assert bird.label_ == "Task"
     assert source in bird._.kg_source.split("+")
     assert ("APPLIED_TO", "e1", bird._.kg_entity) in [(r["type"], r["head"], r["tail"]) for r in doc._.kg_relations]
+
+
+@pytest.mark.parametrize("text", ["Zork walks.\nIt was so and then he went.", "\n", ""])
+def test_a_component_finds_the_span_groups_also_where_nothing_was_proposed(text):
+    for model in extraction.MODELS:
+        nlp = extraction.load(model)
+        nlp.add_pipe("test_appends", before="kg_mentions")
+        assert nlp(text).text == text
 
 
 FUZZY = [

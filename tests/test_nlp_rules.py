@@ -14,7 +14,7 @@ from kgbuild.evaluate.profile import Profiler
 from kgbuild.evaluate.record import Entity, Mark, Record, Relation, Result
 from kgbuild.evaluate.rules import mentioned, spans_of, trials
 from kgbuild.nlp import figures, gazetteer, relations, rules
-from kgbuild.nlp.literals import literals
+from kgbuild.nlp.literals import literals, lower
 from kgbuild.nlp.ruleset import TABLES, read_ruleset, table_of
 from kgbuild.nlp.text import fold, words
 from kgbuild.resources import resource, sample
@@ -319,7 +319,18 @@ def test_patterns_that_begin_with_a_name_find_the_same_by_where_names_start():
 def test_whatever_a_pattern_matches_holds_one_of_its_literals(pattern, data):
     some = literals(pattern)
     text = data.draw(st.from_regex(pattern))
-    assert not some or any(literal in text.lower() for literal in some), (text, some)
+    assert not some or any(literal in lower(text) for literal in some), (text, some)
+
+
+@pytest.mark.parametrize("text", ["\u017fy\u017ftems", "\u0130mage", "\u0131mage", "\u212aelvin", "SYSTEMS"])
+def test_letters_that_count_as_others_whatever_their_case_hide_nothing(text):
+    pattern = "(?i)systems|image|kelvin"
+    assert re.search(pattern, text)
+    assert any(literal in lower(text) for literal in literals(pattern))
+
+
+def test_patterns_nested_too_deep_to_look_into_are_always_tried():
+    assert literals("(?:ab|" * 340 + "cde" + ")" * 340) in (frozenset(), frozenset({"abc"}))
 
 
 def test_literals_are_told_of_most_rows_and_never_hide_a_match():
@@ -335,7 +346,7 @@ def test_literals_are_told_of_most_rows_and_never_hide_a_match():
         for text in (*papers, *examples, *(re.sub(r"\[[^\]|]*\|(\w)[^\]]*\]", r"<\g<1>1>", e) for e in examples)):
             if pattern.search(text):
                 matched += 1
-                assert not some or any(literal in text.lower() for literal in some), (pattern.pattern, text)
+                assert not some or any(literal in lower(text) for literal in some), (pattern.pattern, text)
     assert matched > 1000
     assert sum(bool(literals(p.pattern)) for p in expressions) > len(expressions) / 2
 
@@ -375,8 +386,10 @@ def test_no_head_noun_stands_in_two_rows():
         ("LLaMA-7B has 7B parameters", [("7B", 7.0, "B")]),
         ("about ~12 FPS", [("~12 FPS", 12.0, "FPS")]),
         ("in >90% and < 5 ms", [(">90%", 90.0, "%"), ("< 5 ms", 5.0, "ms")]),
-        ("only 80K parameters and 6.12 M parameters in 10 GPU days", [("80K", 80.0, "K"), ("6.12 M", 6.12, "M"), ("10 GPU days", 10.0, "GPU days")]),
-        ("errors of 1.68°, 2.64 px and 1.97 s an image, in the 1990 s", [("1.68°", 1.68, "°"), ("2.64 px", 2.64, "px"), ("1.97 s", 1.97, "s")]),
+        ("only 80K parameters and 6.12 M parameters", [("80K", 80.0, "K"), ("6.12 M", 6.12, "M")]),
+        ("an 80K-parameter model with 128k-token contexts", [("80K", 80.0, "K"), ("128k", 128.0, "K")]),
+        ("in 10 GPU days, 1 GPU-hour or 8 GPU\ndays", [("10 GPU days", 10.0, "GPU days"), ("1 GPU-hour", 1.0, "GPU hour"), ("8 GPU\ndays", 8.0, "GPU days")]),
+        ("errors of 2.64 px, 1.97 s an image, 10 s in all, in the 1990 s", [("2.64 px", 2.64, "px"), ("1.97 s", 1.97, "s"), ("10 s", 10.0, "s")]),
         ("errors of 38.65 mm, 0.3s a frame, 8.49G", [("38.65 mm", 38.65, "mm"), ("0.3s", 0.3, "s"), ("8.49G", 8.49, "G")]),
         ("in the 1990s, on two 3090s, for 5G", []),
         ("it is so (p < 0.05)", []),
@@ -423,6 +436,19 @@ def test_of_two_figures_that_are_compared_the_second_is_the_rivals(text, expecte
     assert results_of(text, "Osprey") == expected
 
 
+@pytest.mark.parametrize("unit", figures._COST_UNITS)
+def test_figures_with_a_unit_of_cost_are_costs(unit):
+    value = {"B": "10B", "M": "10M", "G": "8.5G", "K": "10K parameters"}.get(unit, f"10 {unit}")
+    text, mentions, _ = mentioned(f"A title\n[Osprey|Method] reaches {value} with [BERT|Method].")
+    [found] = figures.results(text, spans_of(text), mentions, None, figures.Rules(FIGURES))
+    assert found.kind == "cost"
+
+
+def test_a_list_in_dollars_is_of_one_kind():
+    text, mentions, _ = mentioned("A title\n[Osprey|Method] improves [AP|Metric] by $3.1\\%$ on [A|Dataset] and $2.3\\%$ on [B|Dataset].")
+    assert {r.kind for r in figures.results(text, spans_of(text), mentions, None, figures.Rules(FIGURES))} == {"gain"}
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -443,6 +469,9 @@ def test_of_two_figures_that_are_compared_the_second_is_the_rivals(text, expecte
         ("[T5|Method] of rank 3 reaches 90.9 [F1|Metric]; [Kite|Method] attains an average score of 4.0.", {"90.9": {"F1"}, "4.0": {"Kite"}}),
         ("[Osprey|Method] has a [WER|Metric] of 5.1%, compared with 6.3% of [Kite|Method].", {"5.1%": {"WER"}, "6.3%": {"Kite"}}),
         ("[Osprey|Method] has an [FID|Metric] of $5.1$ (vs $6.3$ of [Kite|Method]).", {"5.1": {"FID"}, "6.3": {"Kite"}}),
+        ("It has $1.0$ and $2.0$ [F1|Metric] on [A|Dataset] and [B|Dataset].", {"1.0": {"A"}, "2.0": {"B", "F1"}}),
+        ("It has $1.0\\%$ there, and $2.0\\%$, on [A|Dataset] and [B|Dataset], respectively.", {"1.0\\%": {"A"}, "2.0\\%": {"B"}}),
+        ("[Osprey|Method] beats [Kite|Method] ($2.3$ lower).", {}),
         # gains over them, and a figure of the one that is not in brackets
         ("[Osprey|Method] beats [Kite|Method] (+1.0%).", {}),
         ("[Osprey|Method] outperforms [Kite|Method] (2.0 vs. 1.0).", {"1.0": {"Kite"}}),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kgbuild.evaluate.rules import mentioned
+from kgbuild.evaluate.rules import mentioned, spans_of
 from kgbuild.nlp import load, relations, to_extraction
 from kgbuild.nlp.ruleset import read_ruleset
 from kgbuild.schema import load_schema
@@ -77,6 +77,11 @@ def test_the_set_is_large_and_spread():
     assert {row["polarity"] for row in SET} == set(POLARITIES)
     assert {row["type"] for row in SET} == set(RULES.schema.claim_types)
     assert [row["split"] for row in SET] == ["dev", "test"] * (len(SET) // 2)
+
+
+def test_cues_are_heard_through_markup():
+    text, mentions, _ = mentioned("A title\n[Owl|Method] m\\emph{ay} outperform [Kite|Method].")
+    assert {r.polarity for r in relations.statements(text, spans_of(text), mentions, RULES)} == {"hedged"}
 
 
 @pytest.mark.parametrize(

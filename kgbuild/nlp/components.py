@@ -114,7 +114,7 @@ def sentence_spans(doc: Doc) -> list[Offsets]:
 def propose(doc: Doc, candidates: Iterable[Candidate], key: str = CANDIDATES) -> None:
     """Adds candidates to a span group; one that does not end at tokens is widened to them."""
     candidates = list(candidates)
-    if not candidates:
+    if key in doc.spans and not candidates:
         return
     group = doc.spans[key] if key in doc.spans else SpanGroup(doc, name=key)
     scores = _scores(group)
@@ -156,7 +156,7 @@ def sentences(doc: Doc) -> Doc:
     marks = numpy.full((len(doc), 1), -1, dtype="int64")
     at = doc.to_array([IDX, IS_SPACE]).astype("int64")
     words = at[at[:, 1] == 0, 0]
-    # the first word at or after each start
+    # the first word at or after each start, also of one amid the space that is one token
     first = numpy.searchsorted(words, [s for s in sentence_starts(text_of(doc)) if len(words) and s <= words[-1]])
     marks[numpy.flatnonzero(at[:, 1] == 0)[first]] = 1
     marks[:1] = 1

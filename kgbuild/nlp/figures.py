@@ -35,7 +35,7 @@ _WORDS = {"two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0, "ten": 10.0}
 _POWERS = {"an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
 _UNIT = (
     r"\$\\%\$|\s?\\?%(?:[ -]?points?)?|[\s-]percentage[\s-]points?|\s(?:absolute\s)?points?\b|[\s-]points?\b|\s?pp\b|\s(?:percent|pct)\b|\s?(?:\$?\\times\$?|×|[xX]\b)|\s?times\b|-fold\b"
-    r"|\s?(?:ms|fps|FPS|GB|Gb|MB|dB|GFLOPs|(?:GPU[\s-])?(?:hours?|days?)|seconds?|minutes?|mm|cm|km|px)\b(?!/)|[BMGs]\b|\s(?:billion|million)\b|\s[ms]\b(?!/)|°"
+    r"|\s?(?:ms|fps|FPS|GB|Gb|MB|dB|GFLOPs|(?:GPU[\s-])?hours?|GPU[\s-]days?|seconds?|minutes?|mm|cm|km|px)\b(?!/)|[BMGs]\b|\s(?:billion|million)\b|\s[ms]\b(?!/)"
     r"|\s?[kKMB](?=[\s-](?:param|token))"
 )
 _TO = r"\s?(?:--?|–|—|~|～|∼|to)\s?"
@@ -45,7 +45,7 @@ _FIGURE = re.compile(
     r"(?P<orders>(?<!same\s)\b(?i:(?:an|one|two|three|four|five|several|\d)[\s-])?(?i:orders?)[ -]of[ -]magnitude\b)|"
     rf"(?<![\w.,\\-])(?P<sign>[+~～≈∼<>≤≥−-]|[<>]\s)?(?P<first>{_NUMBER})"
     rf"(?:(?:\\?%)?{_TO}(?P<last>{_NUMBER})|(?:x|×|\stimes){_TO}(?P<most>{_NUMBER})(?=x\b|×|\stimes\b))?"
-    rf"(?:{_SPREAD})?(?P<unit>{_UNIT})?(?:(?<=[BM])(?=-param)|(?![\w]|[.,]\d|-\w))"
+    rf"(?:{_SPREAD})?(?P<unit>{_UNIT})?(?:(?<=[BMKk])(?=-(?:param|token))|(?![\w]|[.,]\d|-\w))"
     r"|\ba factor of (?P<word>two|three|four|five|ten)\b"
 )
 _SOME = re.compile(r"\d|\b(?:orders?|factor)\b", re.IGNORECASE)
@@ -93,12 +93,12 @@ def figures(text: str, start: int = 0, end: int | None = None) -> list[Figure]:
         sign = -1.0 if m["sign"] in ("-", "−") else 1.0
         if _WIDE.match(text, m.end()) or _HIGH.search(text, max(start, m.start() - 8), m.start()):
             continue
-        unit = (m["unit"] or "").strip().strip("$-").strip()
-        if unit in ("s", "G") and "." not in m.group():
+        unit = " ".join((m["unit"] or "").strip("$- \n").split()).replace("GPU-", "GPU ")
+        if m["unit"] in ("s", "G") and "." not in m.group():
             continue  # the 1990s, two 3090s, 5G
         if m["sign"] and m["sign"][0] in "<>≤≥" and _P_VALUE.search(text, max(start, m.start() - 3), m.start()):
             continue  # says how sure a comparison is, nothing of a method
-        if not unit and last is None and _YEAR.fullmatch(m["first"]):
+        if unit in ("", "s") and last is None and _YEAR.fullmatch(m["first"]):
             continue
         if last and re.search(r"\bfrom\s+(?:about\s+|around\s+)?\$?$", text[max(start, m.start() - 14) : m.start()]):
             # a change from one level to another is two figures, a range is one
@@ -123,8 +123,8 @@ class Rules:
             if row.get("adds"):
                 self.added.add(row["id"])
             try:
-                before = re.compile(rf"(?:{row['before']})\s*\(?$", re.IGNORECASE) if "before" in row else None
-                after = re.compile(rf"\)?\s*(?:{row['after']})", re.IGNORECASE) if "after" in row else None
+                before = re.compile(rf"(?:{row['before']})\s*\(?\$?$", re.IGNORECASE) if "before" in row else None
+                after = re.compile(rf"\$?\)?\s*(?:{row['after']})", re.IGNORECASE) if "after" in row else None
             except (re.error, OverflowError, RecursionError) as e:
                 raise RuleError(f"figure rule {row['id']!r} is no regular expression: {e}") from e
             self.cues.append((before, after, row))
@@ -144,7 +144,7 @@ class Rules:
 
 
 _COST = re.compile(r"param|memory|latenc|time|flop|cost|size|token|comput|energy|speed|throughput|overhead|steps|storage|footprint|nfe|fps|runtime", re.IGNORECASE)
-_COST_UNITS = ("B", "M", "K", "G", "days", "day", "GPU days", "GPU hours", "GB", "Gb", "MB", "s", "ms", "hours", "hour", "seconds", "second", "minutes", "minute", "GFLOPs")
+_COST_UNITS = ("B", "M", "K", "G", "GPU days", "GPU day", "GPU hours", "GPU hour", "GB", "Gb", "MB", "s", "ms", "hours", "hour", "seconds", "second", "minutes", "minute", "GFLOPs")
 _RIVAL = re.compile(r"(?:over|than|against|compared (?:to|with)|outperform\w*|surpass\w*|exceed\w*|vs\.?|versus|baselines?|from|beyond|by|with|using|of|on|for|based)\s+(?:[\w\-]+\s+){0,3}$", re.IGNORECASE)
 _LIST_GAP = re.compile(r"\$?\s*(?:,|and|,\s*and|/|&|or)?\s*(?:(?:the|a|an)\s+)?\$?", re.IGNORECASE)
 

@@ -20,6 +20,8 @@ MOST = 40
 """Literals beyond which asking for them costs more than it saves."""
 SHORTEST = 3
 """Characters of a literal from which on it tells texts apart."""
+LONG = 6
+"""Characters from which on a longer one is no rarer, and fewer of them are the better."""
 
 
 def literals(pattern: str) -> frozenset[str]:
@@ -29,8 +31,20 @@ def literals(pattern: str) -> frozenset[str]:
     >>> sorted(literals(r"\\b[Ww]e (?:propose|present(?:ed)?)\\b")), sorted(literals(r"\\w+ (?:of|\\d)"))
     (['present', 'propose'], [])
     """
-    found = _of_sequence(parser.parse(pattern).data)
+    try:
+        found = _of_sequence(parser.parse(pattern).data)
+    except RecursionError:
+        found = None  # nested too deep to look into, which re itself may still compile
     return found if found and len(found) <= MOST else frozenset()
+
+
+_FOLDS = str.maketrans({"\u0130": "i", "\u0131": "i", "\u017f": "s"})
+"""What ``re.IGNORECASE`` takes for an ASCII letter, and ``str.lower`` does not make one."""
+
+
+def lower(text: str) -> str:
+    """A text as :func:`literals` wants it."""
+    return text.lower() if text.isascii() else text.translate(_FOLDS).lower()
 
 
 def _of_sequence(items: Sequence[Any]) -> frozenset[str] | None:
@@ -79,4 +93,4 @@ def _low(code: int) -> str:
 def _better(a: frozenset[str] | None, b: frozenset[str] | None) -> frozenset[str] | None:
     """The set that tells more: whose shortest literal is longer, then the smaller one."""
     usable = [s for s in (a, b) if s and min(map(len, s)) >= SHORTEST]
-    return max(usable, key=lambda s: (min(6, min(map(len, s))), -len(s)), default=None)
+    return max(usable, key=lambda s: (min(LONG, min(map(len, s))), -len(s)), default=None)

@@ -51,8 +51,8 @@ GOOD, FLOOR = 0.7, 0.3
 """What a rule states that is right at least this often counts as at least this probable: measured, it lifts relation F1 by
 half a point, mostly where a pair has a second relation, of which the network's softmax would let only one stand out."""
 
-RARE = ("COMPARED_WITH", "PART_OF")
-"""Types of which the network has seen so little (378 and 122 examples) that what a rule states of them stands."""
+FAIR = 0.45
+"""From this precision on, what a rule states of a type that the network never states stands."""
 
 PLAIN = 0.8
 """From this precision on, a cue that says a figure is a gain or a cost is believed. Where such cues and the network
@@ -313,6 +313,8 @@ class Pairs:
         self.types: tuple[str, ...] = tuple(config["types"])
         self.least = np.array(config["least"], dtype=np.float32)
         """For each type the confidence from which a relation is stated."""
+        self.untold = {kind for kind, least in zip(self.types, config["least"], strict=True) if least > 1}
+        """Types that are never stated: no threshold lifted F1 on held-out papers."""
         self.least_figure = float(config["figure"])
         self.least_result = float(config.get("result", 0.0))
         """The calibrated confidence from which a result is stated."""
@@ -395,9 +397,14 @@ def relations(
     Where a rule says the same, it is the rule's statements with their places; else the sentence is the one that the
     network looked at most of those that name both ends, or those of the two mentions that stand closest.
     Statements of rules that are denied, doubted or planned stay as they are: the network is taught what is asserted; and
-    so do those of ``RARE`` types and of the user's own rules.
+    so do those of the user's own rules, and of types that the network never states for it has seen too few of them.
     """
     sure = {m.entity: 0.0 for m in mentions} | {PAPER: 1.0}
+
+    def right(r: Relation, precision: float) -> bool:
+        """Whether a rule is right at least so often; its confidence is that times what its ends are sure of, rounded."""
+        return r.confidence >= precision * sure[r.head] * sure[r.tail] - 0.001
+
     where: dict[str, list[tuple[int, Named]]] = {m.entity: [] for m in mentions}
     begins = [a for a, _ in spans]
     parts = sentences(text, spans, mentions)
@@ -418,9 +425,7 @@ def relations(
     chance = scores.related[:, 1:].copy()
     number = {(ids[i], ids[j]): k for k, (i, j) in enumerate(paper.pairs[: paper.related])}
     for r in stated:
-        # a rule's confidence is its precision times what its ends are sure of, rounded
-        good = r.polarity == "asserted" and r.confidence >= GOOD * sure[r.head] * sure[r.tail] - 0.001
-        if good and (r.head, r.tail) in number:
+        if r.polarity == "asserted" and right(r, GOOD) and (r.head, r.tail) in number:
             at = number[r.head, r.tail], model.types.index(r.type)
             chance[at] = max(chance[at], FLOOR)
     ends = np.array([sure[e] for e in ids], dtype=np.float32)
@@ -461,7 +466,7 @@ def relations(
                 polarity=polarity,
             )
         )
-    out += (r for rows in said.values() for r in rows if r.polarity != "asserted" or r.type in RARE or r.source in rules.added)
+    out += (r for rows in said.values() for r in rows if r.polarity != "asserted" or r.source in rules.added or (r.type in model.untold and right(r, FAIR)))
     return sorted((compared(r, text, mentions) for r in out), key=lambda r: (r.sentences, r.tail_span, r.type, r.head))
 
 

@@ -17,7 +17,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from kgbuild.errors import RuleError
-from kgbuild.nlp.literals import literals
+from kgbuild.nlp.literals import literals, lower
 from kgbuild.nlp.rows import Row
 from kgbuild.records import PAPER, Relation, Span
 from kgbuild.schema import GraphSchema
@@ -75,6 +75,10 @@ _MACROS = {
     "START": r"\W*(?:(?:[A-Z]\w+ly|[Hh]owever|[Mm]oreover|[Ff]urthermore|[Ii]n particular|[Ff]or example|[Bb]esides|[Ii]ndeed|[Aa]nd|[Mm]ost|[Mm]any|[Ss]ome|[Ss]everal|"
     r"[Aa]ll|[Aa] few|[Ff]ew|[Tt]he|of|[Ii]n|[Bb]y),? )*",
     "WIDE": r"(?:[^<.;]|<[A-Za-z]\d+>){0,120}?",
+    # as good as, of two methods: "with" alone also says by what means ("competitive results with Adam")
+    "PAR": r"(?:(?:on[ -]par|on a par|comparably|competitively|comparable|competitive)(?: with| to)|(?:comparable|competitive|similar|equivalent|close) (?:[\w\-]+ ){0,2}"
+    r"(?:performance|results?|accurac(?:y|ies)|quality|scores?|effectiveness|<[Rr]\d+>)(?: (?:compared )?to| (?:compared )?with (?:that|those) of))(?! (?:or|and)\b)",
+    "SUCH": r"(?:that of |those of )?(?:[\w\-/]+ ){0,6}?(?:(?:such as|like|including|e\.g\.,) )?",
 }
 
 
@@ -213,8 +217,9 @@ class Rules:
         if slots not in self._held:
             if len(self._held) > 100:
                 self._held.clear()
-            lower = slots.lower()
-            self._held[slots] = {literal for literal in self._literals if literal in lower}
+            # wordings are searched as they stand, cues without markup
+            text = lower("\n".join((slots, _MARKUP.sub(r"\1", slots))) if "\\" in slots else slots)
+            self._held[slots] = {literal for literal in self._literals if literal in text}
         return self._held[slots]
 
 

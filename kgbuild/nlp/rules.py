@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from kgbuild.errors import RuleError
-from kgbuild.nlp.literals import literals
+from kgbuild.nlp.literals import literals, lower
 from kgbuild.nlp.rows import Row
 from kgbuild.nlp.text import Word, fold_word, singular
 from kgbuild.records import Span
@@ -121,8 +121,8 @@ class Rules:
 
     def find(self, text: str, text_words: Sequence[Word]) -> Iterator[Found]:
         """Every name or term in the text, overlapping ones included."""
-        lower = text.lower()
-        held = {literal for literal in self._literals if literal in lower}
+        low = lower(text)
+        held = {literal for literal in self._literals if literal in low}
         patterns = [(pattern, lead, row) for pattern, lead, some, row in self.patterns if not some or not some.isdisjoint(held)]
         leads = {lead for _, lead, _ in patterns if lead}
         starts = {name: [m.start() for m in _STARTS[name].finditer(text)] for name in sorted(leads)}

@@ -242,9 +242,9 @@ def encode(subwords: Subwords, text: str, limit: int = 510) -> tuple[list[Word],
     lengths = [min(len(p), limit) for p in pieces]
     windows = []
     for first, end, kept, stop in plan_windows(lengths, limit) if words else []:
-        sizes = np.array(lengths[first:end])
+        sizes = np.array(lengths[first:end], dtype=np.int64)
         tails = np.cumsum(sizes)
-        ids = np.array([CLS, *chain.from_iterable(p[:limit] for p in pieces[first:end]), SEP])
+        ids = np.array([CLS, *chain.from_iterable(p[:limit] for p in pieces[first:end]), SEP], dtype=np.int64)
         shown = np.zeros((len(ids), len(FEATURES)), dtype=np.float32)
         shown[1:-1] = np.repeat(features[first:end], sizes, axis=0)
         windows.append(Window(first, range(kept, stop), ids, shown, tails - sizes + 1, tails, spellings[first:end]))
@@ -280,6 +280,8 @@ class Transitions:
 
 SCALED = 16
 """Words after which forward and backward sums are brought back to a scale that floats have."""
+TINY = 1e-100
+"""Where the sums have shrunk below this by then, they are scaled at every word: what matters may have vanished."""
 
 
 class Lattice:
@@ -288,25 +290,32 @@ class Lattice:
     def __init__(self, scores: Floats, transitions: Transitions) -> None:
         n, size = scores.shape
         wide = scores.astype(np.float64)
-        self._local = np.exp(wide - wide.max(1, keepdims=True))
+        # a tag so far below the best is never the one, but must not leave a word without any
+        self._local = np.exp(np.maximum(wide - wide.max(1, keepdims=True), -300))
         self._pairs = np.exp(transitions.pairs.astype(np.float64))
         # forward from the first word and backward from the last in one row, which is half the steps
         both = np.zeros((2 * size, 2 * size))
         both[:size, :size], both[size:, size:] = self._pairs, self._pairs.T
-        rows = np.concatenate((self._local, self._local[::-1]), axis=1)
         first, last = (np.exp(edge.astype(np.float64)) for edge in (transitions.first, transitions.last))
-        rows[0] *= np.concatenate((first, last))
-        self._norm = np.ones(n)
-        before, sums = rows[0], np.empty(2 * size)
-        for t, row in enumerate(rows):
-            if t:
-                np.multiply(row, np.dot(before, both, sums), row)
-            if t % SCALED == 0:
-                ahead, back = row[:size], row[size:]
-                self._norm[t] = ahead.sum()
-                ahead /= self._norm[t]
-                back /= back.sum()
-            before = row
+        for every in (SCALED, 1):
+            rows = np.concatenate((self._local, self._local[::-1]), axis=1)
+            rows[0] *= np.concatenate((first, last))
+            self._norm = np.ones(n)
+            before, sums, smallest = rows[0], np.empty(2 * size), 1.0
+            for t, row in enumerate(rows):
+                if t:
+                    np.multiply(row, np.dot(before, both, sums), row)
+                if t % every == 0 or t == n - 1:
+                    ahead, back = row[:size], row[size:]
+                    self._norm[t], shrunk = ahead.sum(), back.sum()
+                    smallest = min(smallest, self._norm[t], shrunk)
+                    if smallest <= TINY and every > 1:
+                        break
+                    ahead /= self._norm[t]
+                    back /= shrunk
+                before = row
+            if smallest > TINY:
+                break
         self._forward = rows[:, :size]
         self._backward = np.concatenate((rows[::-1, size:][1:] @ self._pairs.T, last[None]))
         self._whole = (self._forward * self._backward).sum(1)
