@@ -8,7 +8,9 @@
 // column tail (string): Name of its tail.
 // column paper (string): Title of the paper.
 // column year (integer): Its year, where known.
+// column confidence (float): How sure it is that the paper speaks of this relation.
 // column sentences (list of string): What the paper says.
+// column edge (string): Id of the statement, for the evidence query.
 MATCH (x:Method|Dataset|Benchmark|Task)
 WHERE toLower($name) IN [toLower(x.id), toLower(x.name)] OR any(a IN x.aliases WHERE toLower(a) = toLower($name))
 WITH collect(DISTINCT x.id) AS ids
@@ -20,6 +22,7 @@ WITH p, e
 MATCH (h:Method|Dataset|Benchmark|Task|Metric|Paper {id: e.head_id})
 WITH p, e, h
 MATCH (t:Method|Dataset|Benchmark|Task|Metric|Paper {id: e.tail_id})
-RETURN e.polarity AS polarity, e.type AS type, h.name AS head, t.name AS tail, p.title AS paper, p.year AS year, e.sentences AS sentences
+RETURN e.polarity AS polarity, e.type AS type, h.name AS head, t.name AS tail, p.title AS paper, p.year AS year, e.confidence AS confidence, e.sentences AS sentences,
+       e.edge AS edge
 ORDER BY polarity, type, head, tail, paper
 LIMIT $limit

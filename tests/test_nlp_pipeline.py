@@ -414,6 +414,13 @@ def test_a_component_finds_the_span_groups_also_where_nothing_was_proposed(text)
         assert nlp(text).text == text
 
 
+def test_a_component_that_comes_too_late_is_told(nlp):
+    late = extraction.load("rules")
+    late.add_pipe("entity_ruler")
+    with pytest.raises(ModelError, match="entity_ruler would set entities after kg_mentions"):
+        list(extraction.extract(late, [paper("Birds", "BERT flies.")]))
+
+
 FUZZY = [
     {"label": "Dataset", "pattern": "Plumage of Finches", "type": "fuzzy", "id": "fuzzy"},
     {"label": "Dataset", "pattern": "ImageNet", "type": "fuzzy", "id": "fuzzy"},

@@ -444,6 +444,13 @@ def test_figures_with_a_unit_of_cost_are_costs(unit):
     assert found.kind == "cost"
 
 
+@pytest.mark.parametrize("text", ["[WER|Metric] drops from 5.2\\% to 4.1\\%.", "[Osprey|Method] improves [F1|Metric] from $71.2$ to $74.5$."])
+def test_a_change_from_one_to_another_is_two_levels(text):
+    text, mentions, _ = mentioned(f"A title\n{text}")
+    found = figures.results(text, spans_of(text), mentions, None, figures.Rules(FIGURES))
+    assert [r.kind for r in found] == ["absolute", "absolute"]
+
+
 def test_a_list_in_dollars_is_of_one_kind():
     text, mentions, _ = mentioned("A title\n[Osprey|Method] improves [AP|Metric] by $3.1\\%$ on [A|Dataset] and $2.3\\%$ on [B|Dataset].")
     assert {r.kind for r in figures.results(text, spans_of(text), mentions, None, figures.Rules(FIGURES))} == {"gain"}
@@ -472,6 +479,10 @@ def test_a_list_in_dollars_is_of_one_kind():
         ("It has $1.0$ and $2.0$ [F1|Metric] on [A|Dataset] and [B|Dataset].", {"1.0": {"A"}, "2.0": {"B", "F1"}}),
         ("It has $1.0\\%$ there, and $2.0\\%$, on [A|Dataset] and [B|Dataset], respectively.", {"1.0\\%": {"A"}, "2.0\\%": {"B"}}),
         ("[Osprey|Method] beats [Kite|Method] ($2.3$ lower).", {}),
+        ("[Swin|Method] and [ViT|Method] obtain 91.3 and 90.8 [F1|Metric].", {"91.3": {"Swin"}, "90.8": {"ViT", "F1"}}),
+        ("With [Swin|Method], [ViT|Method] obtains 91.3 and 90.8.", {"91.3": {"ViT"}}),
+        ("[ViT|Method] reaches 84.2 vs. 83.9 top-1 accuracy for [ConvNeXt|Method].", {"83.9": {"ConvNeXt"}}),
+        ("[Osprey|Method] beats [Kite|Method] (90.1 vs. 88.2).", {"88.2": {"Kite"}}),
         # gains over them, and a figure of the one that is not in brackets
         ("[Osprey|Method] beats [Kite|Method] (+1.0%).", {}),
         ("[Osprey|Method] outperforms [Kite|Method] (2.0 vs. 1.0).", {"1.0": {"Kite"}}),

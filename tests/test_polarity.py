@@ -53,7 +53,7 @@ def read(row):
     text, mentions, roles = mentioned(row["text"])
     [part] = relations.sentences(text, [(0, len(text))], mentions)
     ends = [m for m in mentions if m.entity in roles["head"] + roles["tail"]]
-    return RULES.polarity(part, min(m.start for m in ends), max(m.end for m in ends))
+    return RULES.polarity(part, min(m.start for m in ends), max(m.end for m in ends), row["type"])
 
 
 @pytest.mark.parametrize(("split", "floor"), [("dev", 0.97), ("test", 0.95)])
@@ -77,6 +77,20 @@ def test_the_set_is_large_and_spread():
     assert {row["polarity"] for row in SET} == set(POLARITIES)
     assert {row["type"] for row in SET} == set(RULES.schema.claim_types)
     assert [row["split"] for row in SET] == ["dev", "test"] * (len(SET) // 2)
+
+
+@pytest.mark.parametrize(
+    ("example", "polarity"),
+    [
+        ("[LoRA|Method] does not outperform [BERT|Method] on [SQuAD|Dataset].", {"OUTPERFORMS": "negated", "EVALUATED_ON": "asserted"}),
+        ("[LoRA|Method] may outperform [BERT|Method] on [SQuAD|Dataset].", {"OUTPERFORMS": "hedged", "EVALUATED_ON": "asserted"}),
+        ("[LoRA|Method] was never tested on [SQuAD|Dataset].", {"OUTPERFORMS": "negated", "EVALUATED_ON": "negated"}),
+        ("[SQuAD|Dataset] might be used for [question answering|Task].", {"FOR_TASK": "hedged"}),
+    ],
+)
+def test_who_denies_a_comparison_does_not_deny_the_evaluation(example, polarity):
+    _, part, mentions = part_of(example)
+    assert {kind: RULES.polarity(part, mentions[0].start, mentions[-1].end, kind) for kind in polarity} == polarity
 
 
 def test_cues_are_heard_through_markup():

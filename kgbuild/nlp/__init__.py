@@ -94,7 +94,13 @@ def lexicon(nlp: Language) -> list[Row]:
 def extract(
     nlp: Language, papers: Iterable[Paper], *, batch_size: int = 16, n_process: int = 1
 ) -> Iterator[tuple[Paper, Extraction]]:
-    """Each paper with what the pipeline read in it, in order; ``n_process`` processes share the work."""
+    """Each paper with what the pipeline read in it, in order; ``n_process`` processes share the work.
+
+    Raises ModelError where a component of the user's stands where its entities would get lost.
+    """
+    late = nlp.pipe_names[nlp.pipe_names.index("kg_mentions") + 1 :] if "kg_mentions" in nlp.pipe_names else []
+    if lost := [name for name in late if "doc.ents" in nlp.get_pipe_meta(name).assigns]:
+        raise ModelError(f"{', '.join(lost)} would set entities after kg_mentions has gathered them; add it by nlp.add_pipe(…, before='kg_mentions')")
     # spaCy refuses half a surrogate pair
     pairs = ((SURROGATE.sub("\ufffd", paper.text), paper) for paper in papers)
     for doc, paper in nlp.pipe(pairs, as_tuples=True, batch_size=batch_size, n_process=n_process):

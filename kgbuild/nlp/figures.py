@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -145,7 +146,7 @@ class Rules:
 
 _COST = re.compile(r"param|memory|latenc|time|flop|cost|size|token|comput|energy|speed|throughput|overhead|steps|storage|footprint|nfe|fps|runtime", re.IGNORECASE)
 _COST_UNITS = ("B", "M", "K", "G", "GPU days", "GPU day", "GPU hours", "GPU hour", "GB", "Gb", "MB", "s", "ms", "hours", "hour", "seconds", "second", "minutes", "minute", "GFLOPs")
-_RIVAL = re.compile(r"(?:over|than|against|compared (?:to|with)|outperform\w*|surpass\w*|exceed\w*|vs\.?|versus|baselines?|from|beyond|by|with|using|of|on|for|based)\s+(?:[\w\-]+\s+){0,3}$", re.IGNORECASE)
+_RIVAL = re.compile(r"(?:over|than|against|compared (?:to|with)|outperform\w*|surpass\w*|exceed\w*|beat\w*|vs\.?|versus|baselines?|from|beyond|by|with|using|of|on|for|based)\s+(?:[\w\-]+\s+){0,3}$", re.IGNORECASE)
 _LIST_GAP = re.compile(r"\$?\s*(?:,|and|,\s*and|/|&|or)?\s*(?:(?:the|a|an)\s+)?\$?", re.IGNORECASE)
 
 
@@ -156,6 +157,7 @@ def results(text: str, spans: Sequence[Span], mentions: Sequence[Named], proposa
     """
     out: list[Result] = []
     known = candidates(text, spans, mentions)
+    level = levels(text, known)
     for start, end in spans[1:]:
         here = [m for m in mentions if start <= m.start and m.end <= end]
         found = [f for f in known if start <= f.start < end]
@@ -177,7 +179,7 @@ def results(text: str, spans: Sequence[Span], mentions: Sequence[Named], proposa
             weak = row is None or row["kind"] == "absolute"
             listed = weak and out and out[-1].end == left and _AND.search(text[left : f.start])
             stated = out[-1].kind if listed else row["kind"] if row else "absolute"
-            kind = _kind("gain" if weak and (f.value[0] == "+" or f.unit == "points") else stated, f, name)
+            kind = _kind("absolute" if f.start in level else "gain" if weak and (f.value[0] == "+" or f.unit == "points") else stated, f, name)
             peers = _peers(text, found, i)
             out.append(
                 Result(
@@ -344,6 +346,8 @@ def shown(
                     out[f.start, "method"] = entity
                 if (found[i - 1].start, "dataset") in out:
                     out[f.start, "dataset"] = out[found[i - 1].start, "dataset"]
+            if entity := _subject(text, here, found, i):
+                out[f.start, "method"] = entity
             # a margin in brackets, and the first of two figures that are compared, are said of the other method
             margin = f.value[0] in "+-−~" or f.unit in ("points", "x") or _MARGIN.match(text, f.end)
             other = margin or (i + 1 < len(found) and _VERSUS.fullmatch(text[f.end : found[i + 1].start]))
@@ -364,12 +368,26 @@ _BESIDE = (
 """For a role and its labels, what stands between a name and a figure that is about it, where the name comes first, and
 where the figure does. On annotated papers with annotated names, 0.94 and more are right; "X reaches 3" was right 84 times of
 94 with names that a model found."""
-_OWNER = re.compile(r"\$?\)?\s(?:of|for|by|with|in)\s(?:the\s)?", re.IGNORECASE)
+_OWNER = re.compile(r"\$?\)?\s(?:of|for|by|with|in|(?:[\w@-]+\s){1,3}(?:of|for|by))\s(?:the\s)?", re.IGNORECASE)
 """Between the second of two figures that are compared and the method whose it is: "5.1 compared with 6.3 of X"."""
+_DO = re.compile(r"\s?(?:\([^()]*\)\s)?(?:models?\s)?(?:only\s)?(?:achiev|reach|obtain|attain|scor|get|record|yield)\w*\s[^.;:]{0,60}?", re.IGNORECASE)
+"""Between the methods and the figures of "A and B reach 1 and 2"; right 9 times of 10 on annotated papers with annotated names."""
+_FROM = re.compile(r"\bfrom\s(?:about\s|around\s)?\$?$", re.IGNORECASE)
+_UP_TO = re.compile(r"\$?\s?to\s(?:about\s|around\s|only\s)?\$?", re.IGNORECASE)
 # after a number: it is how far one method is from another
 _MARGIN = re.compile(r"\$?\s(?:[\w-]+\s)?(?:better|higher|lower|more|less|fewer|faster|slower|smaller|larger|gain|improvement|increase|reduction)", re.IGNORECASE)
 _STEPS = re.compile(r"[^,;:()\d]{0,24}(?:,|\band\b|&|/)\s*(?:and\s+|an?\s+|by\s+)*\$?", re.IGNORECASE)
 """Between two figures of what is said "respectively"."""
+
+
+def _subject(text: str, here: Sequence[Named], found: Sequence[Figure], i: int) -> str | None:
+    """The method at a figure's place where as many methods are the subject as it has peers: "A and B reach 1 and 2"."""
+    peers = _peers(text, found, i)
+    start = found[peers[0]].start
+    lead = [m for m in here if m.label == "Method" and m.end <= start]
+    if len(lead) < 2 or not _DO.fullmatch(text[lead[-1].end : start]) or not re.search(r"\band\b|&", text[lead[-2].end : lead[-1].start]):
+        return None
+    return _zipped(text, lead, ("Method",), peers, i)
 
 
 def _beside(
@@ -407,6 +425,18 @@ def _respectively(
             beside = names and (names[-1].end <= run[0].start or run[-1].end <= names[0].start)
             if beside and 1 < len(run) == len(names) == len({m.entity for m in names}):
                 out |= {(f.start, role): m.entity for f, m in zip(run, names, strict=True)}
+    return out
+
+
+def levels(text: str, known: Sequence[Figure]) -> set[int]:
+    """Where figures start of which a change goes from the one to the other: each is a level, no gain.
+
+    "drops from 5.2% to 4.1%"; on annotated papers 8 of 196 are called gains.
+    """
+    out: set[int] = set()
+    for f, g in itertools.pairwise(known):
+        if _UP_TO.fullmatch(text[f.end : g.start]) and _FROM.search(text[max(0, f.start - 14) : f.start]):
+            out |= {f.start, g.start}
     return out
 
 

@@ -30,6 +30,7 @@ FIELDS: dict[str, type] = {
     "title": bool,
     "tails": list,
     "heads": list,
+    "instead": list,
     "proposal": str,
     "place": str,
     "compared": bool,
@@ -40,7 +41,7 @@ FIELDS: dict[str, type] = {
     "counters": list,
 }
 """Fields of a row. Wordings have ``pattern`` with a group ``tail`` and mostly ``head`` (none, or one without a slot, is
-the proposal; ``"head": "paper"`` the paper itself); ``title`` keeps it to titles. Attachments have ``tails`` (labels that
+the proposal; ``"head": "paper"`` the paper itself); ``title`` keeps it to titles; ``instead``: types that it rules out for the same pair, whichever way. Attachments have ``tails`` (labels that
 become the tail, the proposal being the head) or ``heads``; ``proposal``: ``method``, ``resource`` or ``unnamed``;
 ``place``: see :func:`place`. Rows with ``polarity`` and ``pattern`` are cues, searched in the clause of a relation up to
 where the relation ends, or, where the pattern names that place by ``»``, in the whole clause. ``examples``: texts with mentions as
@@ -75,6 +76,9 @@ _MACROS = {
     "START": r"\W*(?:(?:[A-Z]\w+ly|[Hh]owever|[Mm]oreover|[Ff]urthermore|[Ii]n particular|[Ff]or example|[Bb]esides|[Ii]ndeed|[Aa]nd|[Mm]ost|[Mm]any|[Ss]ome|[Ss]everal|"
     r"[Aa]ll|[Aa] few|[Ff]ew|[Tt]he|of|[Ii]n|[Bb]y),? )*",
     "WIDE": r"(?:[^<.;]|<[A-Za-z]\d+>){0,120}?",
+    "BEATS": r"(?:(?:outperform(?:s|ing|ed)?|surpass(?:es|ing|ed)?|exceed(?:s|ing|ed)?)(?! by\b)|beat(?:s|ing)?|(?:better|stronger|higher|faster|larger|smaller|more [\w\-]+)(?: [\w\-]+){0,3} than|"
+    r"superior(?:ity)? (?:[\w\-]+ ){0,2}(?:to|over)|improv(?:es?|ing|ements?)(?: [\w\-%.\\]+){0,6} (?:over|upon|compared (?:to|with))|gains?(?: [\w\-%.\\]+){0,4} over|advantages? over|"
+    r"on par with or better than|speed-?up (?:over|compared (?:to|with)))",
     # as good as, of two methods: "with" alone also says by what means ("competitive results with Adam")
     "PAR": r"(?:(?:on[ -]par|on a par|comparably|competitively|comparable|competitive)(?: with| to)|(?:comparable|competitive|similar|equivalent|close) (?:[\w\-]+ ){0,2}"
     r"(?:performance|results?|accurac(?:y|ies)|quality|scores?|effectiveness|<[Rr]\d+>)(?: (?:compared )?to| (?:compared )?with (?:that|those) of))(?! (?:or|and)\b)",
@@ -158,11 +162,15 @@ class Rules:
         self.attachments: dict[tuple[str, str], list[Row]] = defaultdict(list)
         self.added: set[str] = set()
         """Ids of the user's rows: what they state stands, whatever a network makes of it."""
+        self.instead: dict[str, tuple[str, ...]] = {}
+        """For the ids of wordings the types that they rule out."""
         self._fitting: dict[tuple[frozenset[str], bool, bool], list[Wording]] = {}
         self._held: dict[str, set[str]] = {}
         for row in rows:
             if row.get("adds"):
                 self.added.add(row["id"])
+            if "instead" in row:
+                self.instead[row["id"]] = tuple(row["instead"])
             if "pattern" in row:
                 try:
                     pattern = re.compile(expand(row["pattern"]))
@@ -193,11 +201,13 @@ class Rules:
             ]
         return self._fitting[key]
 
-    def polarity(self, part: Sentence, start: int, end: int) -> str:
+    def polarity(self, part: Sentence, start: int, end: int, kind: str = "") -> str:
         """How a sentence speaks of what its text from ``start`` to ``end`` states (``asserted``, ``negated``, …).
 
         The first cue that fits in the clause decides; examples of a kind ("X such as Y") are asserted by any clause. A relation of two mentions is stated from where
         the first begins to where the second ends; one whose ends stand in two sentences, by the end in ``part`` alone.
+        ``kind`` is the type of the relation: where a comparison is denied or doubted ("A does not beat B on X"), A was
+        evaluated on X all the same.
         """
         first, last = part.place(start), part.place(end)
         if _EXAMPLES.fullmatch(part.slots, first, last):
@@ -210,7 +220,9 @@ class Rules:
         whole = f"{said}»{rest}"
         held = self.held(part.slots)
         cues = (c for c in self.cues if c.may_fit(held) and c.pattern.search(whole if "»" in c.row["pattern"] else said))
-        return next((c.row["polarity"] for c in cues), "asserted")
+        found: str = next((c.row["polarity"] for c in cues), "asserted")
+        outcome = kind in ("EVALUATED_ON", "FOR_TASK", "PART_OF") and found in ("negated", "hedged") and _COMPARES.search(said)
+        return "asserted" if outcome else found
 
     def held(self, slots: str) -> set[str]:
         """The literals of rows that a sentence holds; remembered for the sentences of a text."""
@@ -273,8 +285,16 @@ def statements(text: str, spans: Sequence[Span], mentions: Sequence[Named], rule
     stated = list(reader.wordings(introducing=True))
     reader.find_proposals(stated)
     stated += reader.wordings(introducing=False)
+    barred = ruled_out(stated, rules)
+    stated = [r for r in stated if (r.type, r.head, r.tail) not in barred or r.source in rules.added]
     pairs = {frozenset((r.head, r.tail)) for r in stated}
     return stated + [r for r in reader.attachments() if frozenset((r.head, r.tail)) not in pairs]
+
+
+def ruled_out(stated: Iterable[Relation], rules: Rules) -> set[tuple[str, str, str]]:
+    """(type, head, tail) of what does not hold, for wordings say another thing of the two: that they are on par."""
+    said = [(kind, r.head, r.tail) for r in stated if r.polarity == "asserted" for kind in rules.instead.get(r.source, ())]
+    return {(kind, *ends) for kind, head, tail in said for ends in ((head, tail), (tail, head))}
 
 
 def compared(comparison: Relation, text: str, mentions: Sequence[Named]) -> Relation:
@@ -377,7 +397,7 @@ class _Reader:
 
     def _matched(self, part: Sentence, m: re.Match[str], row: Row) -> Iterator[Relation]:
         kind: str = row["type"]
-        polarity = self.rules.polarity(part, part.origin(m.start()), part.origin(m.end()))
+        polarity = self.rules.polarity(part, part.origin(m.start()), part.origin(m.end()), kind)
         tails = [self.mentions[int(n)] for n in _SLOT.findall(m["tail"])]
         has_head = "head" in m.re.groupindex and m["head"] is not None
         heads = [self.mentions[int(n)] for n in _SLOT.findall(m["head"])] if has_head else []
@@ -462,7 +482,7 @@ class _Reader:
             tail_span=tail_span,
             source=row["id"],
             confidence=self._confidence(row, head, tail),
-            polarity=self.rules.polarity(part, m.start, m.end),
+            polarity=self.rules.polarity(part, m.start, m.end, row["type"]),
         )
 
     def _confidence(self, row: Row, head: str, tail: str) -> float:
