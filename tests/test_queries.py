@@ -25,7 +25,7 @@ ASKED: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
         {"dataset": "SQuAD", "metric": "F1"},
         [
             {"method": "CopperSpan", "value": "88.1", "number": 88.1, "year": 2019},
-            {"method": "T5 with rank 32", "number": 90.9, "year": 2023},
+            {"value": "90.9", "number": 90.9, "year": 2023},
             {"method": "QuillReader", "number": 91.7, "year": 2021},
             {"method": "SpanLattice", "number": 90.4, "year": 2021},
         ],

@@ -205,6 +205,16 @@ def test_labels_of_ones_own(tmp_path):
     assert {(e.text, e.label_) for e in model(text).ents} >= {("wren", "Animal"), ("elm", "Plant")}
 
 
+def test_a_type_of_which_hardly_any_is_found_counts_as_not_learnt():
+    from kgbuild.training.package import NEVER, thresholds
+
+    sure = [(0.9, True)] * 8 + [(0.1, False)] * 30
+    rare = [(0.9, True)] + [(0.01, True)] * 9 + [(0.05, False)] * 200
+    least = thresholds({"BASED_ON": sure, "PART_OF": rare}, 20)
+    assert 0.1 < least["BASED_ON"] < 0.9
+    assert least["PART_OF"] == NEVER
+
+
 @needs_torch
 def test_the_curve_of_few_statements_finds_how_often_they_are_right():
     import numpy as np

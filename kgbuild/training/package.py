@@ -36,6 +36,8 @@ GRID = (0.3, 0.34, 0.38, 0.42, 0.46, 0.5, 0.54)
 LEAST_RESULT = 0.17
 """Confidence from which a result is stated: about half the F1 of results, below which a statement lowers F1 (Lipton et al. 2014)."""
 NEVER = 1.01
+LEARNT = 0.2
+"""Share of its right statements that must pass the threshold for a type to count as learnt."""
 BIN = 75
 """Statements in a bin of a calibration curve."""
 FOLDS = 5
@@ -298,7 +300,8 @@ def thresholds(rows: dict[str, list[Row]], wanted: int) -> dict[str, float]:
     """For each kind of statement the confidence from which to make it, so that F1 over all of them is best.
 
     One more statement lifts F1 where it is right with a probability above F1 / 2; so the cuts follow from F1, and F1
-    from the cuts, in turns. ``wanted`` is how many statements gold has.
+    from the cuts, in turns. ``wanted`` is how many statements gold has. A kind of which hardly any right one is found that
+    way counts as not learnt and is never made: rules state it then.
     """
     least: dict[str, float] = defaultdict(lambda: NEVER)
     f1 = 0.5
@@ -312,8 +315,9 @@ def thresholds(rows: dict[str, list[Row]], wanted: int) -> dict[str, float]:
                 if right - f1 / 2 * n > best:
                     best, cut = right - f1 / 2 * n, n
             after = ordered[cut][0] if cut < len(ordered) else 0.0
-            least[kind] = (ordered[cut - 1][0] + after) / 2 if cut else NEVER
-            hits += sum(ok for _, ok in ordered[:cut])
+            found = sum(ok for _, ok in ordered[:cut])
+            least[kind] = (ordered[cut - 1][0] + after) / 2 if cut and found >= LEARNT * right else NEVER
+            hits += found
             made += cut
         f1 = 2 * hits / max(1, made + wanted)
     return least
