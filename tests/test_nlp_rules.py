@@ -199,6 +199,7 @@ def test_spellings_are_found(text, surface, row):
         ('{"id": "x", "label": "Method", "precision": 0.5, "examples": [], "counters": []}', "as a row of patterns, it must have 'pattern', or 'heads'"),
         ('{"id": "x", "type": "IS_A", "precision": 0.5, "examples": [], "counters": []}', "as a row of relations, it must have 'type' and 'pattern'"),
         ('{"id": "x", "type": "EATS", "pattern": "x", "precision": 0.5, "examples": [], "counters": []}', "field 'type' must be one of INTRODUCES"),
+        ('{"id": "x", "type": "IS_A", "pattern": "x", "precision": 0.5, "instead": ["EATS"], "examples": [], "counters": []}', "'instead' must name types of relations"),
         ('{"id": "x", "kind": "gain", "precision": 0.5, "examples": [], "counters": []}', "as a row of figures, it must have 'before', or 'after'"),
         ('{"id": "x", "pattern": "x", "examples": [], "counters": []}', "of no table"),
         ('{"id": "x", "label": "Method", "type": "IS_A", "pattern": "x", "examples": [], "counters": []}', "of patterns and relations at once"),

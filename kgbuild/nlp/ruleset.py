@@ -153,6 +153,8 @@ def _content_fault(row: Row, table: str) -> str | None:
     for name, allowed in values.items():
         if name in row and row[name] not in allowed:
             return f"field {name!r} must be one of {', '.join(allowed)}, not {row[name]!r}"
+    if unknown := [kind for kind in row.get("instead", ()) if kind not in schema.claim_types]:
+        return f"field 'instead' must name types of relations, not {unknown[0]!r}"
     if not 0 < row.get("precision", 1) <= 1:
         return "field 'precision' must be above 0 and at most 1"
     forms = TABLES[table].forms
