@@ -88,6 +88,28 @@ def test_an_example_that_is_not_found_and_a_counterexample_that_is_are_failures(
     assert not failed[1].expected
 
 
+@pytest.mark.parametrize(
+    ("example", "counter", "said"),
+    [
+        ("FooNet thrashes BarNet", "none", "a mark [surface|Label|tail]"),
+        ("[FooNet|Metod|head] thrashes [BarNet|Method|tail]", "none", "labels of the schema, not Metod"),
+    ],
+)
+def test_examples_that_show_nothing_are_failures(example, counter, said, tmp_path):
+    mine = tmp_path / "mine.jsonl"
+    row = {"id": "x", "type": "OUTPERFORMS", "pattern": "(?P<head>{M}) thrashes (?P<tail>{M})", "precision": 0.9, "examples": [example], "counters": [counter]}
+    mine.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    [failed] = [t for t in trials(read_ruleset([mine])) if not t.passed]
+    assert failed.expected == (said,)
+
+
+def test_a_counterexample_with_a_mark_is_still_one(tmp_path):
+    mine = tmp_path / "mine.jsonl"
+    row = {"id": "x", "label": "Method", "pattern": "the (?P<name>{CAP}) aviary", "precision": 0.9, "examples": ["no mark"], "counters": ["the [Foo] aviary"]}
+    mine.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    assert [(t.expected, t.found) for t in trials(read_ruleset([mine])) if not t.passed] == [(("a mark [ ]",), ()), ((), ("Foo",))]
+
+
 # --- lexicon
 
 

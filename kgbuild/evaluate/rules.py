@@ -58,8 +58,9 @@ def trials(ruleset: Ruleset) -> Iterator[Trial]:
             yield Trial("lexicon", row["id"], example, expected, found)
     for row in ruleset["patterns"]:
         compiled = rules.Rules([row], boundary, ())
-        for example in (*row["examples"], *row["counters"]):
-            text, expected = unmarked(example)
+        for i, example in enumerate((*row["examples"], *row["counters"])):
+            text, marked = unmarked(example)
+            expected = (marked or ("a mark [ ]",)) if i < len(row["examples"]) else ()
             spans = sorted({(f.start, f.end) for f in compiled.find(text, words(text))})
             yield Trial("patterns", row["id"], example, expected, tuple(text[start:end] for start, end in spans))
     for row in ruleset["generic"]:
@@ -132,14 +133,23 @@ def _generic(row: Row, patterns: list[Row], boundary: list[str]) -> Iterator[Out
 
 
 def _relation(row: Row, introductions: list[Row]) -> Iterator[Outcome]:
-    compiled = relations.Rules([*introductions, row] if "place" in row else [row], load_schema())
-    for example in (*row["examples"], *row["counters"]):
+    schema = load_schema()
+    compiled = relations.Rules([*introductions, row] if "place" in row else [row], schema)
+    for i, example in enumerate((*row["examples"], *row["counters"])):
         # only examples of titles have one
         before = "" if "\n" in example else "A title\n"
         text, mentions, roles = mentioned(before + example)
         found = {(r.head, r.tail) for r in relations.relations(text, spans_of(text), mentions, compiled) if r.source == row["id"]}
-        expected = {(head, tail) for head in roles["head"] or [PAPER] for tail in roles["tail"]}
-        yield example, *(tuple(f"{head} -> {tail}" for head, tail in sorted(pairs)) for pairs in (expected, found))
+        stated = tuple(f"{head} -> {tail}" for head, tail in sorted(found))
+        if wrong := sorted({m.label for m in mentions} - set(schema.entity_labels)):
+            yield example, (f"labels of the schema, not {wrong[0]}",), stated
+        elif i >= len(row["examples"]):
+            yield example, (), stated
+        elif not roles["tail"]:
+            yield example, ("a mark [surface|Label|tail]",), stated
+        else:
+            expected = {(head, tail) for head in roles["head"] or [PAPER] for tail in roles["tail"]}
+            yield example, tuple(f"{head} -> {tail}" for head, tail in sorted(expected)), stated
 
 
 def _cue(row: Row) -> Iterator[Outcome]:
