@@ -103,6 +103,17 @@ def test_examples_that_show_nothing_are_failures(example, counter, said, tmp_pat
     assert failed.expected == (said,)
 
 
+def test_on_par_in_one_sentence_is_not_beaten_there_but_may_be_elsewhere():
+    compiled = relations.Rules(RULESET["relations"], load_schema())
+
+    def kinds(example):
+        text, mentions, _ = mentioned(f"A title\n{example}")
+        return {r.type for r in relations.relations(text, spans_of(text), mentions, compiled)} & {"OUTPERFORMS", "COMPARED_WITH", "BASED_ON"}
+
+    assert kinds("[Owl|Method] performs on par with [Kite|Method].") == {"COMPARED_WITH"}
+    assert kinds("[Owl|Method] performs on par with [Kite|Method]. On [Nest|Dataset], [Owl|Method] outperforms [Kite|Method].") == {"COMPARED_WITH", "OUTPERFORMS"}
+
+
 def test_a_counterexample_with_a_mark_is_still_one(tmp_path):
     mine = tmp_path / "mine.jsonl"
     row = {"id": "x", "label": "Method", "pattern": "the (?P<name>{CAP}) aviary", "precision": 0.9, "examples": ["no mark"], "counters": ["the [Foo] aviary"]}

@@ -431,7 +431,7 @@ def relations(
     ends = np.array([sure[e] for e in ids], dtype=np.float32)
     raw = chance * ends[paper.pairs[: paper.related]].prod(1)[:, None]
     turned = {(i, j): k for k, (i, j) in enumerate(paper.pairs[: paper.related].tolist())}
-    barred = ruled_out(stated, rules)
+    barred = set(ruled_out(stated, rules))
     # "A is outperformed by B", and no word of the opposite
     barred |= {(r.type, r.tail, r.head) for r in stated if r.type == "OUTPERFORMS" and r.polarity == "asserted" and right(r, GOOD)}
     out: list[Relation] = []

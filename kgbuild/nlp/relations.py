@@ -286,15 +286,20 @@ def statements(text: str, spans: Sequence[Span], mentions: Sequence[Named], rule
     reader.find_proposals(stated)
     stated += reader.wordings(introducing=False)
     barred = ruled_out(stated, rules)
-    stated = [r for r in stated if (r.type, r.head, r.tail) not in barred or r.source in rules.added]
+    stated = [r for r in stated if r.sentences not in barred.get((r.type, r.head, r.tail), ()) or r.source in rules.added]
     pairs = {frozenset((r.head, r.tail)) for r in stated}
     return stated + [r for r in reader.attachments() if frozenset((r.head, r.tail)) not in pairs]
 
 
-def ruled_out(stated: Iterable[Relation], rules: Rules) -> set[tuple[str, str, str]]:
-    """(type, head, tail) of what does not hold, for wordings say another thing of the two: that they are on par."""
-    said = [(kind, r.head, r.tail) for r in stated if r.polarity == "asserted" for kind in rules.instead.get(r.source, ())]
-    return {(kind, *ends) for kind, head, tail in said for ends in ((head, tail), (tail, head))}
+def ruled_out(stated: Iterable[Relation], rules: Rules) -> dict[tuple[str, str, str], set[tuple[Span, ...]]]:
+    """(type, head, tail) of what does not hold, for wordings say another thing of the two: that they are on par; and the
+    sentences that say so. Another sentence may still say that one beats the other, on other data."""
+    out: dict[tuple[str, str, str], set[tuple[Span, ...]]] = defaultdict(set)
+    for r in stated:
+        for kind in rules.instead.get(r.source, ()) if r.polarity == "asserted" else ():
+            out[kind, r.head, r.tail].add(r.sentences)
+            out[kind, r.tail, r.head].add(r.sentences)
+    return out
 
 
 def compared(comparison: Relation, text: str, mentions: Sequence[Named]) -> Relation:
