@@ -161,6 +161,25 @@ def test_of_a_type_that_the_network_never_states_a_fair_rule_stands(tagger, leas
     assert pairs.relations(TEXT, SPANS, words, NAMED, [said], s, silent, model, wordings) == ([said] if stands else [])
 
 
+@pytest.mark.parametrize(("source", "kind"), [("x", "OUTPERFORMS"), ("on-par", "COMPARED_WITH")])
+def test_the_network_does_not_turn_round_what_a_good_rule_says_of_two(model, tagger, source, kind):
+    words, _, states = tagger.encode(TEXT)
+    said = replace(relation(kind, "e2", "e1", 0.9), source=source)
+    wordings = extraction.load("rules").get_pipe("kg_relations").rules
+    at = 1 + model.types.index("OUTPERFORMS")
+
+    def beats(stated):
+        s = sheet(model, tagger, NAMED, stated)
+        scores = model.scores(states, s)
+        wrong = np.zeros_like(scores.related)
+        wrong[s.pairs.tolist().index([1, 2]), at] = 1
+        loud = pairs.Scores(wrong, scores.kinds, scores.about, scores.read)
+        return [(r.head, r.tail) for r in pairs.relations(TEXT, SPANS, words, NAMED, stated, s, loud, model, wordings) if r.type == "OUTPERFORMS"]
+
+    assert beats([]) == [("e1", "e2")]
+    assert beats([said]) == ([("e2", "e1")] if kind == "OUTPERFORMS" else [])
+
+
 def test_a_name_that_goes_on_beyond_its_sentence_is_compared_too():
     text = "Birds\nOsprey beats Kite et al. 2020 on Nest."
     spans = ((0, 6), (6, 31), (31, len(text)))

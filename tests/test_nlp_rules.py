@@ -364,7 +364,7 @@ def test_letters_that_count_as_others_whatever_their_case_hide_nothing(text):
 
 
 def test_patterns_nested_too_deep_to_look_into_are_always_tried():
-    assert literals("(?:ab|" * 340 + "cde" + ")" * 340) in (frozenset(), frozenset({"abc"}))
+    assert literals("(?:ab|" * 340 + "cde" + ")" * 340) == frozenset()
 
 
 def test_literals_are_told_of_most_rows_and_never_hide_a_match():

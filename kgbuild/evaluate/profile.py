@@ -12,9 +12,9 @@ relations   a relation between gold's entities              that relation
 figures     a figure beside the cue, kind as read           a result of that value and kind; for ``none``, no result
 ==========  ==============================================  =====================================================
 
-What only one annotator saw counts neither for nor against. Time is what a row's regular expressions take in that run, none
-where the text holds nothing that they need; rows without one (names, head nouns, places) are found by look-up and have no time of their own. What is generic is left out
-before anything is said, and has no line.
+What only one annotator saw counts neither for nor against. Time is what a row's regular expressions take in that run,
+none where the text holds nothing that they need; rows without one (names, head nouns, places) are found by look-up and have no
+time of their own. What is generic is left out before anything is said, and has no line.
 """
 
 from __future__ import annotations

@@ -314,7 +314,7 @@ class Pairs:
         self.least = np.array(config["least"], dtype=np.float32)
         """For each type the confidence from which a relation is stated."""
         self.untold = {kind for kind, least in zip(self.types, config["least"], strict=True) if least > 1}
-        """Types that are never stated: no threshold lifted F1 on held-out papers."""
+        """Types that are never stated: hardly any right one passed a threshold on held-out papers."""
         self.least_figure = float(config["figure"])
         self.least_result = float(config.get("result", 0.0))
         """The calibrated confidence from which a result is stated."""

@@ -316,7 +316,9 @@ def thresholds(rows: dict[str, list[Row]], wanted: int) -> dict[str, float]:
                     best, cut = right - f1 / 2 * n, n
             after = ordered[cut][0] if cut < len(ordered) else 0.0
             found = sum(ok for _, ok in ordered[:cut])
-            least[kind] = (ordered[cut - 1][0] + after) / 2 if cut and found >= LEARNT * right else NEVER
+            if found < LEARNT * right:
+                cut = found = 0
+            least[kind] = (ordered[cut - 1][0] + after) / 2 if cut else NEVER
             hits += found
             made += cut
         f1 = 2 * hits / max(1, made + wanted)
