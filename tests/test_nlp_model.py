@@ -69,6 +69,13 @@ def test_a_damaged_model_is_one_sentence(file: str, content: bytes, tmp_path: Pa
         nlp.load(str(tmp_path / "model"))
 
 
+def test_a_graph_that_reads_other_inputs_is_of_another_version(tmp_path: Path):
+    shutil.copytree(PACKAGED["default"], tmp_path / "model")
+    shutil.copy(tmp_path / "model" / FILE, tmp_path / "model" / "model.onnx")
+    with pytest.raises(ModelError, match="made for another version .*the graph reads other inputs"):
+        nlp.load(str(tmp_path / "model"))
+
+
 def test_a_text_that_is_no_abstract_is_left_to_the_rules():
     text = Paper(id="x", title="Birds", abstract="We propose FinchNet. " + "We test BERT, T5, LLaMA and GPT-4 on SQuAD, GLUE and COCO. " * 3 + "Bird" * 3)
     long = Paper(id="y", title="Birds", abstract=" ".join(f"We test Net{n}A, Net{n}B and Net{n}C on Set{n}A." for n in range(400)))
@@ -171,6 +178,10 @@ def test_words_that_are_spelt_alike_share_their_mean(model: str):
         alike = window.spellings[:, None] == window.spellings
         assert window.same.sum(1) == pytest.approx(1, abs=1e-5)
         assert ((window.same > 0) == alike).all()
+        again, shared = window.twins
+        others = np.delete(np.arange(len(alike)), again)
+        assert (window.same[np.ix_(again, again)] == shared).all()
+        assert (window.same[others] == np.eye(len(alike), dtype=np.float32)[others]).all()
 
 
 @each

@@ -1,6 +1,7 @@
 """Every row of every rule file: it is well formed, and does what its own examples say."""
 
 import json
+import pickle
 import re
 from collections import defaultdict
 
@@ -14,7 +15,7 @@ from kgbuild.evaluate.profile import Profiler
 from kgbuild.evaluate.record import Entity, Mark, Record, Relation, Result
 from kgbuild.evaluate.rules import mentioned, spans_of, trials
 from kgbuild.nlp import figures, gazetteer, relations, rules
-from kgbuild.nlp.literals import literals, lower
+from kgbuild.nlp.literals import Literals, literals, lower
 from kgbuild.nlp.ruleset import TABLES, read_ruleset, table_of
 from kgbuild.nlp.text import fold, words
 from kgbuild.resources import resource, sample
@@ -365,6 +366,12 @@ def test_letters_that_count_as_others_whatever_their_case_hide_nothing(text):
 
 def test_patterns_nested_too_deep_to_look_into_are_always_tried():
     assert literals("(?:ab|" * 340 + "cde" + ")" * 340) == frozenset()
+
+
+@given(some=st.lists(st.text("abß\u0130 ", min_size=1, max_size=4)), text=st.text("abß\u0130 x", max_size=30))
+def test_literals_held_are_those_that_stand_in_the_text_here_and_in_another_process(some, text):
+    expected = {literal for literal in some if literal in text}
+    assert Literals(some).held(text) == pickle.loads(pickle.dumps(Literals(some))).held(text) == expected
 
 
 def test_literals_are_told_of_most_rows_and_never_hide_a_match():

@@ -100,7 +100,7 @@ class Profiler:
         self._patterns.patterns = [(self._timed(p, row), lead, some, row) for p, lead, some, row in self._patterns.patterns]
         self._relations.wordings = [(w._replace(pattern=self._timed(w.pattern, w.row)), needs) for w, needs in self._relations.wordings]
         self._relations.cues = [c._replace(pattern=self._timed(c.pattern, c.row), row={**c.row, "polarity": c.row["id"]}) for c in self._relations.cues]
-        self._figures.cues = [(a and self._timed(a, row), b and self._timed(b, row), row) for a, b, row in self._figures.cues]
+        self._figures.cues = [(a and self._timed(a, row), b and self._timed(b, row), some, row) for a, b, some, row in self._figures.cues]
 
     def read(self, gold: Record) -> None:
         """Let every row speak of one paper."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from string import ascii_letters
 
 from kgbuild.errors import RuleError
+from kgbuild.nlp.literals import Literals, literals, lower
 from kgbuild.nlp.relations import Named
 from kgbuild.nlp.rows import Row
 from kgbuild.records import PAPER, Result, Span
@@ -117,7 +118,8 @@ class Rules:
     """The rows, compiled: cues before and after a figure."""
 
     def __init__(self, rows: Iterable[Row]) -> None:
-        self.cues: list[tuple[re.Pattern[str] | None, re.Pattern[str] | None, Row]] = []
+        self.cues: list[tuple[re.Pattern[str] | None, re.Pattern[str] | None, frozenset[str], Row]] = []
+        """What stands before and after the figure, and what the text before must hold (``literals``)."""
         self.added: set[str] = set()
         """Ids of the user's rows: what they state stands, whatever a network makes of it."""
         for row in rows:
@@ -128,13 +130,15 @@ class Rules:
                 after = re.compile(rf"\$?\)?\s*(?:{row['after']})", re.IGNORECASE) if "after" in row else None
             except (re.error, OverflowError, RecursionError) as e:
                 raise RuleError(f"figure rule {row['id']!r} is no regular expression: {e}") from e
-            self.cues.append((before, after, row))
+            self.cues.append((before, after, literals(before.pattern) if before else frozenset(), row))
+        self._literals = Literals(literal for *_, some, _ in self.cues for literal in some)
 
     def read(self, before: str, after: str) -> Row | None:
         """The first row that fits what stands before and after a figure."""
         before, after = re.sub(r"\s+", " ", before), re.sub(r"\s+", " ", after)
-        for left, right, row in self.cues:
-            if (left is None or left.search(before)) and (right is None or right.match(after)):
+        held = self._literals.held(lower(before))
+        for left, right, some, row in self.cues:
+            if (not some or not some.isdisjoint(held)) and (left is None or left.search(before)) and (right is None or right.match(after)):
                 return row
         return None
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from kgbuild.nlp.rows import Row
 from kgbuild.nlp.text import CACHED, Word, fold, fold_word, singular
@@ -34,8 +34,7 @@ _PLUS = re.compile(r"\+{1,2}(?![\w+])")
 _MAX_WORDS = 9
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """``text[start:end]`` is a name of ``row``."""
 
     start: int

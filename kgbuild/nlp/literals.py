@@ -6,8 +6,10 @@ The idea is the prefilter of RE2 and of grep; Python's ``re`` has none.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+from ahocorasick_rs import AhoCorasick, Implementation
 
 if sys.version_info >= (3, 11):
     from re import _constants as ops  # type: ignore[attr-defined]
@@ -45,6 +47,22 @@ _FOLDS = str.maketrans({"\u0130": "i", "\u0131": "i", "\u017f": "s"})
 def lower(text: str) -> str:
     """A text as :func:`literals` wants it."""
     return text.lower() if text.isascii() else text.translate(_FOLDS).lower()
+
+
+class Literals:
+    """Many literals, looked for at once (Aho and Corasick, "Efficient string matching", CACM 1975)."""
+
+    def __init__(self, some: Iterable[str]) -> None:
+        self._all = tuple(sorted(set(some)))
+        self._automaton = AhoCorasick(self._all, implementation=Implementation.DFA, store_patterns=True)
+
+    def held(self, text: str) -> frozenset[str]:
+        """Those that the text holds."""
+        return frozenset(self._automaton.find_matches_as_strings(text, overlapping=True))
+
+    def __reduce__(self) -> tuple[type[Literals], tuple[tuple[str, ...]]]:
+        # the automaton itself cannot be sent to another process
+        return Literals, (self._all,)
 
 
 def _of_sequence(items: Sequence[Any]) -> frozenset[str] | None:

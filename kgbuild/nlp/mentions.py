@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from kgbuild.nlp.text import fold
 from kgbuild.records import Span
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A span that some rule or model holds for a mention."""
 
     start: int
@@ -77,7 +76,7 @@ def settle(text: str, candidates: Sequence[Candidate], pairs: Iterable[tuple[Spa
         for key, said in votes.items()
     }
     chosen = ((c, labels.get(key, DEFAULT)) for c, key in zip(candidates, keys, strict=True))
-    return [c if c.label == label else replace(c, label=label, lexicon="") for c, label in chosen]
+    return [c if c.label == label else c._replace(label=label, lexicon="") for c, label in chosen]
 
 
 def resolve(candidates: Iterable[Candidate]) -> list[Candidate]:
@@ -100,9 +99,7 @@ def resolve(candidates: Iterable[Candidate]) -> list[Candidate]:
 
 def _merge(a: Candidate, b: Candidate) -> Candidate:
     sources = dict.fromkeys((*a.source.split("+"), *b.source.split("+")))
-    return replace(
-        a, source="+".join(sources), confidence=max(a.confidence, b.confidence), lexicon=a.lexicon or b.lexicon
-    )
+    return a._replace(source="+".join(sources), confidence=max(a.confidence, b.confidence), lexicon=a.lexicon or b.lexicon)
 
 
 def occurrences(text: str, surface: str) -> list[Span]:
@@ -151,7 +148,7 @@ def trust(
         label = row.label if row and row.confidence >= RELABELS else m.label
         agree = [c.source for c in sorted(same) if c.label in ("", label)]
         source = "+".join(dict.fromkeys((m.source, *agree)))
-        out.append(replace(m, label=label, source=source, lexicon=row.lexicon if row else ""))
+        out.append(m._replace(label=label, source=source, lexicon=row.lexicon if row else ""))
     labels = {text[m.start : m.end]: m.label for m in out}
     long_forms = {text[s:e]: labels[text[start:end]] for (s, e), (start, end) in pairs if text[start:end] in labels}
     out = [_as(m, long_forms.get(text[m.start : m.end], m.label)) for m in out]
@@ -189,7 +186,7 @@ _BEGAN = re.compile(r"[^\W_]-")
 def _as(mention: Candidate, label: str) -> Candidate:
     """The mention under a label; a lexicon row of another kind does not name it then."""
     same = _kind(label) == _kind(mention.label)
-    return mention if label == mention.label else replace(mention, label=label, lexicon=mention.lexicon if same else "")
+    return mention if label == mention.label else mention._replace(label=label, lexicon=mention.lexicon if same else "")
 
 
 def _kind(label: str) -> str:
@@ -208,7 +205,7 @@ def spread(text: str, found: Sequence[Candidate]) -> list[Candidate]:
         if surface not in best or c.confidence > best[surface].confidence:
             best[surface] = c
     return resolve(
-        replace(c, start=start, end=end, source=said.get((start, end), c.source))
+        c._replace(start=start, end=end, source=said.get((start, end), c.source))
         for surface, c in best.items()
         for start, end in occurrences(text, surface)
     )

@@ -17,7 +17,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from kgbuild.errors import RuleError
-from kgbuild.nlp.literals import literals, lower
+from kgbuild.nlp.literals import Literals, literals, lower
 from kgbuild.nlp.rows import Row
 from kgbuild.records import PAPER, Relation, Span
 from kgbuild.schema import GraphSchema
@@ -86,8 +86,7 @@ _MACROS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(NamedTuple):
     """A mention, as the rules see it."""
 
     start: int
@@ -147,10 +146,6 @@ class Wording(NamedTuple):
     literals: frozenset[str]
     row: Row
 
-    def may_fit(self, held: set[str]) -> bool:
-        """Whether a sentence that holds these literals may fit."""
-        return not self.literals or not held.isdisjoint(self.literals)
-
 
 class Rules:
     """The rows, compiled."""
@@ -165,7 +160,7 @@ class Rules:
         self.instead: dict[str, tuple[str, ...]] = {}
         """For the ids of wordings the types that they rule out."""
         self._fitting: dict[tuple[frozenset[str], bool, bool], list[Wording]] = {}
-        self._held: dict[str, set[str]] = {}
+        self._heard: dict[tuple[str, int, int], tuple[str, str]] = {}
         for row in rows:
             if row.get("adds"):
                 self.added.add(row["id"])
@@ -186,10 +181,10 @@ class Rules:
                     self.cues.append(wording)
             else:
                 self.attachments[row["proposal"], row["place"]].append(row)
-        self._literals = sorted({literal for w in (*self.cues, *(w for w, _ in self.wordings)) for literal in w.literals})
+        self._literals = Literals(literal for w in (*self.cues, *(w for w, _ in self.wordings)) for literal in w.literals)
 
-    def fitting(self, codes: frozenset[str], title: bool, introducing: bool) -> list[Wording]:
-        """The wordings for a sentence with mentions of these labels: most sentences lack one that a row needs."""
+    def fitting(self, codes: frozenset[str], title: bool, introducing: bool, held: frozenset[str]) -> list[Wording]:
+        """The wordings for a sentence with mentions of these labels that holds these literals: most sentences lack one that a row needs."""
         key = codes, title, introducing
         if key not in self._fitting:
             self._fitting[key] = [
@@ -199,7 +194,7 @@ class Rules:
                 and wording.row.get("title", title) == title
                 and not any(codes.isdisjoint(n) for n in needs)
             ]
-        return self._fitting[key]
+        return [w for w in self._fitting[key] if not w.literals or not held.isdisjoint(w.literals)]
 
     def polarity(self, part: Sentence, start: int, end: int, kind: str = "") -> str:
         """How a sentence speaks of what its text from ``start`` to ``end`` states (``asserted``, ``negated``, …).
@@ -209,30 +204,34 @@ class Rules:
         ``kind`` is the type of the relation: where a comparison is denied or doubted ("A does not beat B on X"), A was
         evaluated on X all the same.
         """
-        first, last = part.place(start), part.place(end)
-        if _EXAMPLES.fullmatch(part.slots, first, last):
-            return "asserted"
-        opening = _OPENING.match(part.slots, 0, first)
-        breaks = [m.end() for m in _BREAK.finditer(part.slots, opening.end() if opening else 0, first)]
-        left = breaks[-1] if breaks else opening.end() if opening else 0
-        closing = _BREAK.search(part.slots, last)
-        said, rest = (_MARKUP.sub(r"\1", s) for s in (part.slots[left:last], part.slots[last : closing and closing.start()]))
-        whole = f"{said}»{rest}"
-        held = self.held(part.slots)
-        cues = (c for c in self.cues if c.may_fit(held) and c.pattern.search(whole if "»" in c.row["pattern"] else said))
-        found: str = next((c.row["polarity"] for c in cues), "asserted")
-        outcome = kind in ("EVALUATED_ON", "FOR_TASK", "PART_OF") and found in ("negated", "hedged") and _COMPARES.search(said)
+        at = part.slots, part.place(start), part.place(end)
+        if at not in self._heard:
+            if len(self._heard) > 1000:
+                self._heard.clear()
+            self._heard[at] = self._hear(*at)
+        found, said = self._heard[at]
+        outcome = found in ("negated", "hedged") and kind in ("EVALUATED_ON", "FOR_TASK", "PART_OF") and _COMPARES.search(said)
         return "asserted" if outcome else found
 
-    def held(self, slots: str) -> set[str]:
-        """The literals of rows that a sentence holds; remembered for the sentences of a text."""
-        if slots not in self._held:
-            if len(self._held) > 100:
-                self._held.clear()
-            # wordings are searched as they stand, cues without markup
-            text = lower("\n".join((slots, _MARKUP.sub(r"\1", slots))) if "\\" in slots else slots)
-            self._held[slots] = {literal for literal in self._literals if literal in text}
-        return self._held[slots]
+    def _hear(self, slots: str, first: int, last: int) -> tuple[str, str]:
+        """The polarity of what a sentence states from one place to another, and the clause up to there."""
+        if _EXAMPLES.fullmatch(slots, first, last):
+            return "asserted", ""
+        opening = _OPENING.match(slots, 0, first)
+        breaks = [m.end() for m in _BREAK.finditer(slots, opening.end() if opening else 0, first)]
+        left = breaks[-1] if breaks else opening.end() if opening else 0
+        closing = _BREAK.search(slots, last)
+        said, rest = slots[left:last], slots[last : closing and closing.start()]
+        if "\\" in slots:
+            said, rest = _MARKUP.sub(r"\1", said), _MARKUP.sub(r"\1", rest)
+        whole = f"{said}»{rest}"
+        held = self.held(slots)
+        cues = (c for c in self.cues if (not c.literals or not held.isdisjoint(c.literals)) and c.pattern.search(whole if "»" in c.row["pattern"] else said))
+        return next((c.row["polarity"] for c in cues), "asserted"), said
+
+    def held(self, slots: str) -> frozenset[str]:
+        """The literals of rows that a sentence holds: wordings are searched as it stands, cues without markup."""
+        return self._literals.held(lower("\n".join((slots, _MARKUP.sub(r"\1", slots))) if "\\" in slots else slots))
 
 
 def sentences(text: str, spans: Sequence[Span], mentions: Sequence[Named]) -> list[Sentence]:
@@ -394,10 +393,9 @@ class _Reader:
     def wordings(self, *, introducing: bool) -> Iterator[Relation]:
         """Relations by the rows with a pattern: those that say what the paper introduces, or all others."""
         for i, part in enumerate(self.parts):
-            codes = frozenset(code.upper() for code in _CODE.findall(part.slots))
-            held = self.rules.held(part.slots)
-            for wording in self.rules.fitting(codes, i == 0, introducing):
-                for m in wording.pattern.finditer(part.slots) if wording.may_fit(held) else ():
+            codes = frozenset(_CODE.findall(part.slots.upper()))
+            for wording in self.rules.fitting(codes, i == 0, introducing, self.rules.held(part.slots)):
+                for m in wording.pattern.finditer(part.slots):
                     yield from self._matched(part, m, wording.row)
 
     def _matched(self, part: Sentence, m: re.Match[str], row: Row) -> Iterator[Relation]:

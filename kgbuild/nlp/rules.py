@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kgbuild.errors import RuleError
-from kgbuild.nlp.literals import literals, lower
+from kgbuild.nlp.literals import Literals, literals, lower
 from kgbuild.nlp.rows import Row
 from kgbuild.nlp.text import Word, fold_word, singular
 from kgbuild.records import Span
@@ -77,8 +77,7 @@ _TAIL = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """``text[start:end]`` is a name or term by the rule ``row``."""
 
     start: int
@@ -117,12 +116,11 @@ class Rules:
                 self.patterns.append((pattern, _lead(row["pattern"]), literals(pattern.pattern), row))
             for head in row.get("heads", ()):
                 self.heads.setdefault(head, row)
-        self._literals = sorted({literal for *_, some, _ in self.patterns for literal in some})
+        self._literals = Literals(literal for *_, some, _ in self.patterns for literal in some)
 
     def find(self, text: str, text_words: Sequence[Word]) -> Iterator[Found]:
         """Every name or term in the text, overlapping ones included."""
-        low = lower(text)
-        held = {literal for literal in self._literals if literal in low}
+        held = self._literals.held(lower(text))
         patterns = [(pattern, lead, row) for pattern, lead, some, row in self.patterns if not some or not some.isdisjoint(held)]
         leads = {lead for _, lead, _ in patterns if lead}
         starts = {name: [m.start() for m in _STARTS[name].finditer(text)] for name in sorted(leads)}

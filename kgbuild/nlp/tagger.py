@@ -14,7 +14,7 @@ import json
 import re
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 FILES = ("config.json", "model.onnx", "tokenizer.json")
@@ -55,6 +56,9 @@ FEATURES = (
     "title has headline capitals",
 )
 """What the uncased subwords do not show; one 0/1 value a word each, in this order."""
+
+INPUTS = ("ids", "features", "heads", "tails", "firsts", "spelt", "again", "alike")
+"""Inputs of the graph."""
 
 CLS, SEP = 101, 102
 MARGIN = 64
@@ -92,9 +96,27 @@ class Window:
     @property
     def same(self) -> Floats:
         """[words, words] the mean over the words that are spelt alike."""
-        share = (1 / np.bincount(self.spellings)[self.spellings]).astype(np.float32)
-        same: Floats = (self.spellings[:, None] == self.spellings[None, :]) * share[:, None]
-        return same
+        return _alike(self.spellings)
+
+    @property
+    def twins(self) -> tuple[Ints, Floats]:
+        """The words that are not the only ones of their spelling; and ``same`` of them alone, which is all that it says."""
+        again = np.flatnonzero(np.bincount(self.spellings)[self.spellings] > 1)
+        return again, _alike(self.spellings[again])
+
+    @property
+    def inputs(self) -> dict[str, npt.NDArray[Any]]:
+        """What the graph is fed with, by the names in ``INPUTS``: ``firsts`` are the first word of each spelling, ``spelt``
+        tells which of them each word is spelt like."""
+        _, firsts, spelt = np.unique(self.spellings, return_index=True, return_inverse=True)
+        again, alike = self.twins
+        return dict(zip(INPUTS, (self.ids[None], self.features[None], self.heads, self.tails, firsts, spelt, again, alike), strict=True))
+
+
+def _alike(spellings: Ints) -> Floats:
+    share = (1 / np.bincount(spellings)[spellings]).astype(np.float32)
+    alike: Floats = (spellings[:, None] == spellings) * share
+    return alike
 
 
 def split_words(text: str) -> list[Word]:
@@ -277,6 +299,20 @@ class Transitions:
     first: Floats
     last: Floats
 
+    @cached_property
+    def chances(self) -> tuple[Doubles, Doubles, Doubles]:
+        """The same as factors, no logs."""
+        pairs, first, last = (np.exp(scores.astype(np.float64)) for scores in (self.pairs, self.first, self.last))
+        return pairs, first, last
+
+    @cached_property
+    def both_ways(self) -> Doubles:
+        """One step forward and one backward at once: [2 tags, 2 tags], with nothing from one half to the other."""
+        pairs, size = self.chances[0], len(self.first)
+        both = np.zeros((2 * size, 2 * size))
+        both[:size, :size], both[size:, size:] = pairs, pairs.T
+        return both
+
 
 SCALED = 16
 """Words after which forward and backward sums are brought back to a scale that floats have."""
@@ -292,11 +328,9 @@ class Lattice:
         wide = scores.astype(np.float64)
         # a tag so far below the best is never the one, but must not leave a word without any
         self._local = np.exp(np.maximum(wide - wide.max(1, keepdims=True), -300))
-        self._pairs = np.exp(transitions.pairs.astype(np.float64))
+        self._pairs, first, last = transitions.chances
         # forward from the first word and backward from the last in one row, which is half the steps
-        both = np.zeros((2 * size, 2 * size))
-        both[:size, :size], both[size:, size:] = self._pairs, self._pairs.T
-        first, last = (np.exp(edge.astype(np.float64)) for edge in (transitions.first, transitions.last))
+        both = transitions.both_ways
         for every in (SCALED, 1):
             rows = np.concatenate((self._local, self._local[::-1]), axis=1)
             rows[0] *= np.concatenate((first, last))
@@ -304,7 +338,7 @@ class Lattice:
             before, sums, smallest = rows[0], np.empty(2 * size), 1.0
             for t, row in enumerate(rows):
                 if t:
-                    np.multiply(row, np.dot(before, both, sums), row)
+                    np.multiply(row, before.dot(both, sums), row)
                 if t % every == 0 or t == n - 1:
                     ahead, back = row[:size], row[size:]
                     self._norm[t], shrunk = ahead.sum(), back.sum()
@@ -321,9 +355,15 @@ class Lattice:
         self._whole = (self._forward * self._backward).sum(1)
         labels = np.arange((size - 1) // 4)
         self._tags = tuple(1 + 4 * labels + k for k in range(4))
+        self._spans: dict[tuple[int, int], list[float]] = {}
 
-    def span(self, first: int, last: int) -> npt.NDArray[np.float64]:
+    def span(self, first: int, last: int) -> list[float]:
         """For each label the probability that words ``first`` to ``last`` are exactly one mention of it."""
+        if (first, last) not in self._spans:
+            self._spans[first, last] = self._span(first, last)
+        return self._spans[first, last]
+
+    def _span(self, first: int, last: int) -> list[float]:
         b, i, e, s = self._tags
         if first == last:
             value, end = self._forward[first, s], s
@@ -334,7 +374,7 @@ class Lattice:
                 after = e if t == last else i
                 value = value * self._pairs[tag, after] * self._local[t, after] / self._norm[t]
                 tag = after
-        spans: npt.NDArray[np.float64] = value * self._backward[last, end] / self._whole[last]
+        spans: list[float] = (value * self._backward[last, end] / self._whole[last]).tolist()
         return spans
 
     def likely(self, least: float, longest: int) -> Iterator[tuple[int, int]]:
@@ -388,7 +428,7 @@ def decode(text: str, words: Sequence[Word], scores: Floats, transitions: Transi
                 places.add((i, j))
         groups[surface] = sorted(places)
         for i, j in places:
-            chance[i, j] = lattice.span(i, j).tolist()
+            chance[i, j] = lattice.span(i, j)
     taken = [False] * len(words)
     keys: dict[str, tuple[float, int, str, int]] = {}
     changed = set(groups)
@@ -451,6 +491,8 @@ class Tagger:
         curve = config["calibration"]
         self._stated, self._true = np.array(curve["stated"], dtype=np.float64), np.array(curve["true"], dtype=np.float64)
         self._rules = Decoding(**{**config["decoding"], "keep": tuple(config["decoding"]["keep"])})
+        if {i.name for i in session.get_inputs()} != set(INPUTS):
+            raise ValueError("the graph reads other inputs than this code gives")
         if tuple(config["features"]) != FEATURES:
             raise ValueError("the model was trained on other word features than this code computes")
         pairs, first, last = (np.array(config["transitions"][k], dtype=np.float32) for k in ("pairs", "first", "last"))
@@ -472,8 +514,7 @@ class Tagger:
         words, windows = encode(self._subwords, text, self._limit)
         scores, states = [], []
         for w in windows:
-            feed = {"ids": w.ids[None], "features": w.features[None], "heads": w.heads, "tails": w.tails, "same": w.same}
-            score, state = self._session.run(["scores", "hidden"], feed)
+            score, state = self._session.run(["scores", "hidden"], w.inputs)
             kept = slice(w.keep.start - w.first, w.keep.stop - w.first)
             scores.append(score[kept])
             states.append(state[kept])

@@ -131,7 +131,10 @@ def build(
         value("features", TensorProto.FLOAT, [1, "subwords", w["encoder.shape.weight"].shape[1]]),
         value("heads", TensorProto.INT64, ["words"]),
         value("tails", TensorProto.INT64, ["words"]),
-        value("same", TensorProto.FLOAT, ["words", "words"]),
+        value("firsts", TensorProto.INT64, ["spellings"]),
+        value("spelt", TensorProto.INT64, ["words"]),
+        value("again", TensorProto.INT64, ["twins"]),
+        value("alike", TensorProto.FLOAT, ["twins", "twins"]),
     ]
     outputs = [
         value("scores", TensorProto.FLOAT, ["words", w["score.bias"].shape[0]]),
@@ -145,11 +148,18 @@ def build(
 
 def _scores(g: Graph, w: Mapping[str, Array], states: Sequence[str], p: str, int8: bool, output: str) -> str:
     """A score for each word and tag, from the states of the words; names begin with ``p``."""
-    twins = g.node("MatMul", ["same", states[0]], f"{p}twins")
+    twins = _shared(g, states[0], f"{p}twins")
     joined = g.node("Concat", [*states, twins], f"{p}joined", axis=1)
     mid = g.linear(f"{p}mid", joined, w["mid.weight"], w["mid.bias"], int8)
     grown = g.node("Gelu", [mid], f"{p}mid.gelu", MS)
     return g.linear(f"{p}scores", grown, w["score.weight"], w["score.bias"], int8=False, output=output)
+
+
+def _shared(g: Graph, x: str, name: str) -> str:
+    """For each word the mean row of the words spelt like it: most are spelt like no other and keep their own."""
+    mean = g.node("MatMul", ["alike", g.node("Gather", [x, "again"], f"{name}.seen")], f"{name}.mean")
+    at = g.node("Unsqueeze", ["again", g.weight(f"{name}.axis", np.ones(1, dtype=np.int64))], f"{name}.at")
+    return g.node("ScatterND", [x, at, mean], name)
 
 
 def _normalised(g: Graph, w: Mapping[str, Array], prefix: str, name: str, x: str) -> str:
@@ -191,12 +201,14 @@ def _convolutions(g: Graph, w: Mapping[str, Array], rows: str, zero: str, p: str
 
     rows = g.node("Squeeze", [rows, zero], f"{p}rows")
     sums = g.node("CumSum", [rows, zero], f"{p}sums")
-    first, last = gather(rows, "heads", "first"), gather(rows, "tails", "last_of")
-    since = g.node("Sub", [gather(sums, "tails", "to_tail"), gather(sums, "heads", "to_head")], f"{p}since")
-    count = g.node("Add", [g.node("Sub", ["tails", "heads"], f"{p}more"), one], f"{p}count")
+    # words that are spelt alike enter alike, so each spelling enters once
+    heads, tails = gather("heads", "firsts", "begins"), gather("tails", "firsts", "ends")
+    first, last = gather(rows, heads, "first"), gather(rows, tails, "last_of")
+    since = g.node("Sub", [gather(sums, tails, "to_tail"), gather(sums, heads, "to_head")], f"{p}since")
+    count = g.node("Add", [g.node("Sub", [tails, heads], f"{p}more"), one], f"{p}count")
     length = g.node("Unsqueeze", [g.node("Cast", [count], f"{p}length", to=TensorProto.FLOAT), one], f"{p}lengths")
     mean = g.node("Div", [g.node("Add", [since, first], f"{p}total"), length], f"{p}mean")
-    entered = linear("enter", g.node("Concat", [first, last, mean], f"{p}read", axis=1))
+    entered = gather(linear("enter", g.node("Concat", [first, last, mean], f"{p}read", axis=1)), "spelt", "entered")
     features = gather(g.node("Squeeze", ["features", zero], f"{p}shown"), "heads", "seen")
     shapes = g.node("MatMul", [features, g.weight(f"{p}shape", w["encoder.shape.weight"].T)], f"{p}shapes")
     x = _normalised(g, w, "encoder.norm", f"{e}norm", g.node("Add", [entered, shapes], f"{p}shaped"))
@@ -204,13 +216,13 @@ def _convolutions(g: Graph, w: Mapping[str, Array], rows: str, zero: str, p: str
     for i in range(layers):
         at = f"{p}{i}"
         if 2 * i == layers:
-            x = g.node("Add", [x, linear("twin", g.node("MatMul", ["same", x], f"{p}heard"))], f"{p}told")
+            x = g.node("Add", [x, linear("twin", _shared(g, x, f"{p}heard"))], f"{p}told")
         edge = g.weight(f"{at}.edge", np.zeros((2**i, width), dtype=np.float32))
-        empty = [g.node("Concat", pair, f"{at}.{n}", axis=0) for n, pair in (("before", [edge, x]), ("after", [x, edge]))]
+        wide = g.node("Concat", [edge, x, edge], f"{at}.wide", axis=0)
         ends = g.node("Shape", [x], f"{at}.words", start=0, end=1)
-        step = g.weight(f"{at}.step", np.array([2**i], dtype=np.int64))
-        before = g.node("Slice", [empty[0], zero, ends, zero], f"{at}.left")
-        after = g.node("Slice", [empty[1], step, g.node("Add", [ends, step], f"{at}.end"), zero], f"{at}.right")
+        step = g.weight(f"{at}.step", np.array([2 * 2**i], dtype=np.int64))
+        before = g.node("Slice", [wide, zero, ends, zero], f"{at}.left")
+        after = g.node("Slice", [wide, step, g.node("Add", [ends, step], f"{at}.end"), zero], f"{at}.right")
         mixed = linear(f"layers.{i}.mix", g.node("Concat", [before, x, after], f"{at}.near", axis=1))
         halves = [f"{at}.value", f"{at}.gate"]
         g.nodes.append(helper.make_node("Split", [mixed], halves, name=f"{at}.split", axis=1, num_outputs=2))
