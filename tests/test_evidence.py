@@ -1,11 +1,16 @@
 """Evidence of relations against annotated sentences: worked out by hand, from the command line, and our own annotations."""
 
 import csv
+import gzip
 import hashlib
 import io
 import json
 import os
+import shutil
+import subprocess
+import sys
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -16,6 +21,7 @@ from kgbuild.cli import main
 from kgbuild.schema import load_schema
 
 ANNOTATED = Path(__file__).parent.parent / "training/evidence.jsonl"
+READINGS = ANNOTATED.with_name("annotations.jsonl.gz")
 SHARED = os.environ.get("KGBUILD_SHARED")
 
 SENTENCES = (
@@ -154,3 +160,35 @@ def test_our_annotations_are_sentences_of_ours_and_their_ends_mentions_of_gold()
         assert {"type": row["type"], "head": ends[0], "tail": ends[1]} in [
             {k: r[k] for k in ("type", "head", "tail")} for r in paper["relations"]
         ]
+
+
+def test_the_annotated_papers_hold_no_text_and_what_the_schema_allows():
+    schema = load_schema()
+    with gzip.open(READINGS, "rt", encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    assert len(rows) > len({row["id"] for row in rows}) > 3000
+    for row in rows:
+        assert row.keys() == {"id", "sha1", "annotator", "entities", "relations", "results"}
+        assert all(e.keys() == {"start", "end", "label", "entity"} and e["start"] < e["end"] for e in row["entities"])
+        spans = [(e["start"], e["end"]) for e in row["entities"]]
+        assert all(a[1] <= b[0] for a, b in pairwise(spans))
+        label = {e["entity"]: e["label"] for e in row["entities"]} | {"paper": "Paper"}
+        assert all(schema.allows(r["type"], label[r["head"]], label[r["tail"]]) for r in row["relations"])
+        assert all(r["kind"] in ("absolute", "gain", "cost") and len(r["value"]) < 80 for r in row["results"])
+
+
+def test_joined_with_their_papers_they_can_be_learnt_from(tmp_path):
+    with gzip.open(READINGS, "rt", encoding="utf-8") as lines:
+        found = json.loads(next(lines))
+    title, abstract = SENTENCES[0].strip(), "".join(SENTENCES[1:])
+    (tmp_path / "training").mkdir()
+    reading = found | {"sha1": hashlib.sha1(f"{title}\n{abstract}".encode()).hexdigest(), "entities": [{"start": first("e1")[0], "end": first("e1")[1], "label": "Method", "entity": "e1"}]}
+    with gzip.open(tmp_path / "training/annotations.jsonl.gz", "wt", encoding="utf-8") as file:
+        file.writelines(json.dumps(r) + "\n" for r in (reading, found))
+    shutil.copy(READINGS.with_name("join.py"), tmp_path / "training")
+    papers = tmp_path / "papers.jsonl"
+    papers.write_text(json.dumps({"id": "arxiv:2401.00001", "title": title, "abstract": abstract}), encoding="utf-8")
+    done = subprocess.run([sys.executable, tmp_path / "training/join.py", papers], capture_output=True, text=True, check=True)
+    record = json.loads(done.stdout)
+    assert (record["text"], record["entities"][0]["text"]) == (f"{title}\n{abstract}", "TinyNet")
+    assert done.stderr.strip() == "1 of 2 annotated papers found"

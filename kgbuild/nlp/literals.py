@@ -68,23 +68,26 @@ class Literals:
 def _of_sequence(items: Sequence[Any]) -> frozenset[str] | None:
     """The best set that one after another of these parts gives."""
     best: frozenset[str] | None = None
-    run = ""
+    run: list[Any] = []
+    spelt = [""]
     for op, value in [*items, (None, None)]:
-        letter = _letter(op, value)
-        if letter:
-            run += letter
+        letters = _letters(op, value)
+        if letters and len(letters) * len(spelt) <= MOST:
+            run.append((op, value))
+            spelt = [before + letter for before in spelt for letter in letters]
             continue
-        best = _better(best, frozenset([run]) if run else None)
-        run = ""
-        best = _better(best, _of_part(op, value))
+        best = _better(best, frozenset(spelt) if run else None)
+        # what stands before a choice begins each of its ways: "n" of "n(?:or|ever)"
+        best = _better(best, _of_part(op, value, run))
+        run, spelt = ([(op, value)], letters) if letters else ([], [""])
     return best
 
 
-def _of_part(op: Any, value: Any) -> frozenset[str] | None:
+def _of_part(op: Any, value: Any, before: Sequence[Any] = ()) -> frozenset[str] | None:
     if op is ops.SUBPATTERN:
-        return _of_sequence(value[3].data)
+        return _of_sequence([*before, *value[3].data]) if len(value[3].data) == 1 else _of_sequence(value[3].data)
     if op is ops.BRANCH:
-        parts = [_of_sequence(branch.data) for branch in value[1]]
+        parts = [_of_sequence([*before, *branch.data]) for branch in value[1]]
         return frozenset().union(*(p for p in parts if p)) if all(parts) else None
     if op in (ops.MAX_REPEAT, ops.MIN_REPEAT) and value[0] >= 1:
         return _of_sequence(value[2].data)
@@ -93,22 +96,30 @@ def _of_part(op: Any, value: Any) -> frozenset[str] | None:
     return None
 
 
-def _letter(op: Any, value: Any) -> str:
-    """The one character that a part stands for, whatever its case."""
+def _letters(op: Any, value: Any) -> list[str]:
+    """The few characters that a part may stand for, whatever their case; none where they are many or not sure."""
     if op is ops.LITERAL:
         return _low(value)
-    if op is ops.IN and all(kind is ops.LITERAL for kind, _ in value):
-        letters = {_low(code) for _, code in value}
-        return letters.pop() if len(letters) == 1 else ""
-    return ""
+    if op is ops.IN and len(value) <= 4 and all(kind is ops.LITERAL for kind, _ in value):
+        found = [_low(code) for _, code in value]
+        return sorted({letter for letters in found for letter in letters}) if all(found) else []
+    return []
 
 
-def _low(code: int) -> str:
+def _low(code: int) -> list[str]:
     """A character in lower case, where that is one character and the text's own is sure to be the same."""
-    return chr(code).lower() if code < 128 else ""
+    return [chr(code).lower()] if code < 128 or not chr(code).isalpha() else []
+
+
+def _tells(literal: str) -> bool:
+    """Whether a text without it is likely: it is long, or of rare signs alone."""
+    return len(literal) >= SHORTEST or not (set(literal) & _COMMON or any(map(str.isalnum, literal)))
+
+
+_COMMON = frozenset(" .,-()")
 
 
 def _better(a: frozenset[str] | None, b: frozenset[str] | None) -> frozenset[str] | None:
     """The set that tells more: whose shortest literal is longer, then the smaller one."""
-    usable = [s for s in (a, b) if s and min(map(len, s)) >= SHORTEST]
-    return max(usable, key=lambda s: (min(LONG, min(map(len, s))), -len(s)), default=None)
+    usable = [s for s in (a, b) if s and all(map(_tells, s))]
+    return max(usable, key=lambda s: (min(LONG, min(map(len, s))), -len(s), sorted(s)), default=None)

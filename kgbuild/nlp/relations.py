@@ -171,7 +171,8 @@ class Rules:
                     pattern = re.compile(expand(row["pattern"]))
                 except (re.error, OverflowError, RecursionError) as e:
                     raise RuleError(f"relation rule {row['id']!r} is no regular expression: {e}") from e
-                wording = Wording(pattern, literals(pattern.pattern), row)
+                # the mark of where a relation ends is in no sentence
+                wording = Wording(pattern, literals(pattern.pattern.replace("»", ".")), row)
                 if "type" in row:
                     if "tail" not in pattern.groupindex:
                         raise RuleError(f"relation rule {row['id']!r} has no group (?P<tail>…)")
@@ -376,6 +377,8 @@ class _Reader:
             i = bisect_right([p.start for p in parts], m.start) - 1
             self.where[m.entity].append((i, m))
         self.body = next((i for i, p in enumerate(parts) if i and _BODY.search(p.slots)), len(parts))
+        self.own = [_OWN.search(p.slots) is not None for p in parts]
+        self.compares = [_COMPARES.search(p.slots) is not None for p in parts]
 
     def find_proposals(self, introductions: Iterable[Relation]) -> None:
         """Notes the method and the resource that the paper introduces, and where it begins to speak of them."""
@@ -447,7 +450,7 @@ class _Reader:
         own = {i for i, _ in self.where.get(proposal, ())}
         return min(
             self.where[entity],
-            key=lambda im: (im[0] != 0, im[0] < self.body, im[0] not in own, not _OWN.search(self.parts[im[0]].slots), im[0], im[1].start),
+            key=lambda im: (im[0] != 0, im[0] < self.body, im[0] not in own, not self.own[im[0]], im[0], im[1].start),
         )
 
     def _place_name(self, i: int, proposal: str) -> str:
@@ -457,10 +460,10 @@ class _Reader:
             return "background"
         if any(j == i for j, _ in self.where.get(proposal, ())):
             return "beside"
-        return "own" if _OWN.search(self.parts[i].slots) else "later"
+        return "own" if self.own[i] else "later"
 
     def _compared(self, i: int, label: str) -> bool:
-        return label == "Method" and i >= self.body and _COMPARES.search(self.parts[i].slots) is not None
+        return label == "Method" and i >= self.body and self.compares[i]
 
     def _attach(self, row: Row, proposal: str, entity: str, i: int, m: Named) -> Iterator[Relation]:
         head, tail = (proposal, entity) if "tails" in row else (entity, proposal)
