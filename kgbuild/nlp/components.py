@@ -23,7 +23,7 @@ the trained tagger says goes first; where it says nothing, the others do, and wh
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -118,13 +118,22 @@ def propose(doc: Doc, candidates: Iterable[Candidate], key: str = CANDIDATES) ->
         return
     group = doc.spans[key] if key in doc.spans else SpanGroup(doc, name=key)
     scores = _scores(group)
-    for c in candidates:
-        span = doc.char_span(c.start, c.end, label=c.label, kb_id=c.lexicon, span_id=c.source, alignment_mode="expand")
-        if span is not None:
-            group.append(span)
-            scores.append(c.confidence)
+    for c, span in _spans(doc, candidates):
+        group.append(span)
+        scores.append(c.confidence)
     group.attrs["scores"] = scores
     doc.spans[key] = group
+
+
+def _spans(doc: Doc, candidates: Sequence[Candidate]) -> Iterator[tuple[Candidate, Span]]:
+    """Each candidate within the text, with the span of its tokens: what ``doc.char_span`` says of one, asked of all at once."""
+    starts = doc.to_array([IDX])
+    firsts = numpy.searchsorted(starts, [c.start for c in candidates], side="right").tolist()
+    ends = numpy.searchsorted(starts, [c.end for c in candidates]).tolist()
+    length = len(text_of(doc))
+    for c, first, end in zip(candidates, firsts, ends, strict=True):
+        if 0 <= c.start < c.end <= length:
+            yield c, Span(doc, first - 1, end, label=c.label, kb_id=c.lexicon, span_id=c.source)
 
 
 def proposed(doc: Doc, key: str = CANDIDATES) -> list[Candidate]:
@@ -232,10 +241,9 @@ def mentions(doc: Doc) -> Doc:
     unsaid = implied(text, kept, found, pairs)
     doc._.kg_abbreviations = [*pairs, *unsaid]
     ents: list[Span] = []
-    for c, entity in zip(kept, group(text, kept, pairs, unsaid), strict=True):
-        span = doc.char_span(c.start, c.end, label=c.label, kb_id=c.lexicon, span_id=c.source, alignment_mode="expand")
+    for (c, span), entity in zip(_spans(doc, kept), group(text, kept, pairs, unsaid), strict=True):
         # two mentions may share a token ("foo_bar"), of which an entity must be sole owner
-        if span is not None and not (ents and span.start < ents[-1].end):
+        if not (ents and span.start < ents[-1].end):
             own = span._
             own.kg_entity, own.kg_source, own.kg_confidence = entity, c.source, c.confidence
             ents.append(span)

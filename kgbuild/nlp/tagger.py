@@ -134,6 +134,7 @@ def word_features(text: str, words: Sequence[Word]) -> tuple[Floats, Ints]:
     alike: dict[str, int] = {}
     folded = np.array([alike.setdefault(token.lower(), len(alike)) for token in spellings])
     shapes = np.array([_shape(token) for token in spellings])[at]
+    mixed, ends_sentence, lower, backslash = (shapes & flag > 0 for flag in (MIXED, ENDS, LOWER, BACKSLASH))
     plainly = np.zeros(len(alike), dtype=bool)
     plainly[folded[[token.islower() for token in spellings]]] = True
     same = folded[at]
@@ -146,19 +147,19 @@ def word_features(text: str, words: Sequence[Word]) -> tuple[Floats, Ints]:
     glued[1:-1] = starts[1:] == ends[:-1]
     headline = [t[0].isupper() for t in tokens[:titled] if len(t) > 3 and t.isalpha()]
     out = np.zeros((len(words), len(FEATURES)), dtype=np.float32)
-    out[np.arange(len(words)), shapes[:, 0]] = 1
-    out[:, 6] = shapes[:, 1]
+    out[np.arange(len(words)), shapes & KIND] = 1
+    out[:, 6] = mixed
     out[:, 9] = in_title
     out[0, 10] = 1
-    out[1:, 10] = shapes[:-1, 2]
+    out[1:, 10] = ends_sentence[:-1]
     lines = np.searchsorted(starts, [m.start() for m in _LINE.finditer(text)])
     out[lines[lines < len(words)], 10] = 1
     out[:, 11], out[:, 12] = glued[:-1], glued[1:]
     out[:, 13] = _inside(tokens, number)
     out[:, 14], out[:, 15] = times == 2, times > 2
     out[:, 16] = in_both[same]
-    out[:, 17] = plainly[same] & (shapes[:, 3] == 0)
-    out[1:, 18] = glued[1:-1] & shapes[:-1, 4].astype(bool)
+    out[:, 17] = plainly[same] & ~lower
+    out[1:, 18] = glued[1:-1] & backslash[:-1]
     out[:titled, 19] = len(headline) > 1 and 2 * sum(headline) > len(headline)
     return out, same
 
@@ -175,10 +176,13 @@ def _inside(tokens: Sequence[str], known: Container[str]) -> list[bool]:
     return inside
 
 
+KIND, MIXED, ENDS, LOWER, BACKSLASH = 15, 16, 32, 64, 128
+
+
 @lru_cache(1 << 15)
-def _shape(token: str) -> tuple[int, bool, bool, bool, bool]:
-    """Which of the first ``FEATURES`` a word has; and whether it is of letters and digits, ends a sentence, is in lower
-    case, is a backslash."""
+def _shape(token: str) -> int:
+    """Which of the first ``FEATURES`` a word has (``KIND``); and flags: whether it is of letters and digits, ends a
+    sentence, is in lower case, is a backslash."""
     if not token[0].isalnum():
         kind = 8
     elif token.isdigit():
@@ -196,7 +200,7 @@ def _shape(token: str) -> tuple[int, bool, bool, bool, bool]:
     else:
         kind = 4
     mixed = token[0].isalnum() and not token.isalpha() and not token.isdigit()
-    return kind, mixed, token in ".!?", token == token.lower(), token == "\\"
+    return kind + MIXED * mixed + ENDS * (token in ".!?") + LOWER * (token == token.lower()) + BACKSLASH * (token == "\\")
 
 
 def plan_windows(lengths: Sequence[int], limit: int) -> list[tuple[int, int, int, int]]:
@@ -278,6 +282,10 @@ def tag_names(labels: Sequence[str]) -> list[str]:
     return ["O", *(f"{p}-{label}" for label in labels for p in "BIES")]
 
 
+BEGINS, INSIDE, LAST, SINGLE = range(4)
+"""Places of a label's tags."""
+
+
 def legal(labels: Sequence[str]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """What BIOES allows: tag after tag, first tag, last tag."""
     tags = tag_names(labels)
@@ -304,6 +312,13 @@ class Transitions:
         """The same as factors, no logs."""
         pairs, first, last = (np.exp(scores.astype(np.float64)) for scores in (self.pairs, self.first, self.last))
         return pairs, first, last
+
+    @cached_property
+    def within(self) -> Doubles:
+        """[BIES, BIES, labels] the factors from a tag to another of the same label."""
+        size = len(self.first) // 4
+        whole = self.chances[0][1:, 1:].reshape(size, 4, size, 4)
+        return np.ascontiguousarray(np.einsum("lalb->abl", whole))
 
     @cached_property
     def both_ways(self) -> Doubles:
@@ -353,8 +368,9 @@ class Lattice:
         self._forward = rows[:, :size]
         self._backward = np.concatenate((rows[::-1, size:][1:] @ self._pairs.T, last[None]))
         self._whole = (self._forward * self._backward).sum(1)
-        labels = np.arange((size - 1) // 4)
-        self._tags = tuple(1 + 4 * labels + k for k in range(4))
+        # [words, labels, BIES], [BIES, BIES, labels]
+        self._ahead, self._behind, self._here = (x[:, 1:].reshape(n, -1, 4) for x in (self._forward, self._backward, self._local))
+        self._within = transitions.within
         self._spans: dict[tuple[int, int], list[float]] = {}
 
     def span(self, first: int, last: int) -> list[float]:
@@ -364,23 +380,22 @@ class Lattice:
         return self._spans[first, last]
 
     def _span(self, first: int, last: int) -> list[float]:
-        b, i, e, s = self._tags
         if first == last:
-            value, end = self._forward[first, s], s
+            value, end = self._ahead[first, :, SINGLE], SINGLE
         else:
-            value, end = self._forward[first, b], e
-            tag = b
+            value, end = self._ahead[first, :, BEGINS], LAST
+            tag = BEGINS
             for t in range(first + 1, last + 1):
-                after = e if t == last else i
-                value = value * self._pairs[tag, after] * self._local[t, after] / self._norm[t]
+                after = LAST if t == last else INSIDE
+                value = value * self._within[tag, after] * self._here[t, :, after] / self._norm[t]
                 tag = after
-        spans: list[float] = (value * self._backward[last, end] / self._whole[last]).tolist()
+        spans: list[float] = (value * self._behind[last, :, end] / self._whole[last]).tolist()
         return spans
 
     def likely(self, least: float, longest: int) -> Iterator[tuple[int, int]]:
         """Spans, as (first word, last word), that under some label may be at least this probable."""
-        tags = self._forward * self._backward / self._whole[:, None]
-        b, i, e, s = (tags[:, tag] >= least for tag in self._tags)
+        tags = self._ahead * self._behind / self._whole[:, None, None] >= least
+        b, i, e, s = (tags[:, :, tag] for tag in (BEGINS, INSIDE, LAST, SINGLE))
         yield from ((t, t) for t in np.flatnonzero(s.any(1)).tolist())
         for first, label in np.argwhere(b).tolist():
             for last in range(first + 1, min(len(tags), first + longest)):
