@@ -224,13 +224,6 @@ def test_it_reads_what_the_paper_says(nlp):
         assert pairs.SOURCE in r.source.split("+")
 
 
-def test_a_result_that_is_most_likely_wrong_is_not_stated(nlp, monkeypatch):
-    text = "Osprey: reading faster\nWe propose Osprey. Osprey reaches 91.2% accuracy on ImageNet."
-    assert [r["value"] for r in nlp(text)._.kg_results] == ["91.2%"]
-    monkeypatch.setattr(nlp.get_pipe("kg_model").pairs, "least_result", 1.01)
-    assert nlp(text)._.kg_results == []
-
-
 @pytest.mark.parametrize(
     "text",
     [

@@ -316,7 +316,6 @@ class Pairs:
         self.untold = {kind for kind, least in zip(self.types, config["least"], strict=True) if least > 1}
         """Types that are never stated: hardly any right one passed a threshold on held-out papers."""
         self.least_figure = float(config["figure"])
-        self.least_result = float(config.get("result", 0.0))
         """The calibrated confidence from which a result is stated."""
         self._curves = {k: (np.array(c["stated"]), np.array(c["true"])) for k, c in config["calibration"].items()}
         self._session = session
@@ -540,8 +539,6 @@ def results(
             chance = SHOWN if (f.start, role) in by_form else chance / sum(c for _, c in may)
             raw *= 1.0 if role == "task" else chance * sure[ends[role] or PAPER]
         confidence = model.sure("result", raw)
-        if confidence < model.least_result:
-            continue
         out.append(
             Result(
                 value=f.value,

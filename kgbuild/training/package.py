@@ -33,8 +33,6 @@ KEEP = 0.42
 UNFITTED = 0.3
 """Threshold of a relation where no papers are held out to fit one."""
 GRID = (0.3, 0.34, 0.38, 0.42, 0.46, 0.5, 0.54)
-LEAST_RESULT = 0.17
-"""Confidence from which a result is stated: about half the F1 of results, below which a statement lowers F1 (Lipton et al. 2014)."""
 NEVER = 1.01
 LEARNT = 0.2
 """Share of its right statements that must pass the threshold for a type to count as learnt."""
@@ -207,7 +205,6 @@ def _config(networks: Networks, s: Settings) -> dict[str, Any]:
             "types": list(TYPES),
             "least": [0.01] * len(TYPES),
             "figure": 0.5,
-            "result": 0.0,
             "features": pairs.pair_features(len(TYPES)),
             "shapes": pairs.FIGURE_FEATURES,
             "calibration": {"relation": STRAIGHT},
@@ -273,13 +270,12 @@ def _fitted(held: Sequence[Record], said: Sequence[Record]) -> tuple[dict[str, A
             stated += [
                 (t, [(_read(curves, t, c), ok) for c, ok in rows[t] if c >= least.get(t, 0.0)]) for t in TYPES
             ]
-            sure = [(_read(curves, "result", c), ok) for c, ok in rows["result"]]
-            stated.append(("result", [(c, ok) for c, ok in sure if c >= LEAST_RESULT]))
+            stated.append(("result", [(_read(curves, "result", c), ok) for c, ok in rows["result"]]))
     fits = {
         "relation": calibrate([row for t, rows in stated if t != "result" for row in rows]),
         "result": calibrate([row for t, rows in stated if t == "result" for row in rows]),
     }
-    numbers = {"least": [round(least[t], 4) for t in TYPES], "result": LEAST_RESULT}
+    numbers = {"least": [round(least[t], 4) for t in TYPES]}
     return numbers | {"calibration": _curves(papers, least)}, fits
 
 
