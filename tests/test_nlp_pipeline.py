@@ -206,6 +206,16 @@ def test_two_mentions_in_one_token_break_nothing(nlp):
     assert [e.text for e in doc.ents] == ["foo_bar"]
 
 
+@given(text=st.text("aB. \n-", min_size=1, max_size=30), data=st.data())
+def test_a_proposed_span_is_of_the_tokens_that_it_has_some_of(nlp, text, data):
+    doc = nlp.make_doc(text)
+    start = data.draw(st.integers(0, len(text) + 2))
+    end = data.draw(st.integers(start, len(text) + 3))
+    propose(doc, [Candidate(start, end, "Method", "x", 0.9)])
+    covered = [t.i for t in doc if t.idx < end and start < t.idx + len(t)]
+    assert [(s.start, s.end) for s in doc.spans[CANDIDATES]] == ([(covered[0], covered[-1] + 1)] if covered and start < end else [])
+
+
 def test_a_very_long_text(read):
     check(*read("Long", "We use BERT-base (BB) on the FooBar dataset and reach 3.4% F1, which " * 1500))
 

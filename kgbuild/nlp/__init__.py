@@ -19,8 +19,7 @@ from kgbuild.nlp.components import RowComponent
 from kgbuild.nlp.rows import Row
 from kgbuild.nlp.rules import Rules
 from kgbuild.nlp.ruleset import Ruleset, read_ruleset
-from kgbuild.nlp.tagger import SURROGATE
-from kgbuild.nlp.text import make_tokenizer
+from kgbuild.nlp.text import SURROGATE, make_tokenizer
 from kgbuild.records import Extraction, Paper, from_json
 
 MODELS = (*_model.PACKAGED, "rules")

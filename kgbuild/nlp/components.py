@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy
-from spacy.attrs import IDX, IS_SPACE, SENT_START  # type: ignore[import-not-found]
+from spacy.attrs import IDX, IS_SPACE, LENGTH, SENT_START  # type: ignore[import-not-found]
 from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
 
@@ -126,14 +126,13 @@ def propose(doc: Doc, candidates: Iterable[Candidate], key: str = CANDIDATES) ->
 
 
 def _spans(doc: Doc, candidates: Sequence[Candidate]) -> Iterator[tuple[Candidate, Span]]:
-    """Each candidate within the text, with the span of its tokens: what ``doc.char_span`` says of one, asked of all at once."""
-    starts = doc.to_array([IDX])
-    firsts = numpy.searchsorted(starts, [c.start for c in candidates], side="right").tolist()
-    ends = numpy.searchsorted(starts, [c.end for c in candidates]).tolist()
-    length = len(text_of(doc))
+    """Each candidate that has some of a token, with the span of the tokens that it has some of."""
+    at = doc.to_array([IDX, LENGTH]).astype("int64")
+    firsts = numpy.searchsorted(at[:, 0] + at[:, 1], [c.start for c in candidates], side="right").tolist()
+    ends = numpy.searchsorted(at[:, 0], [c.end for c in candidates]).tolist()
     for c, first, end in zip(candidates, firsts, ends, strict=True):
-        if 0 <= c.start < c.end <= length:
-            yield c, Span(doc, first - 1, end, label=c.label, kb_id=c.lexicon, span_id=c.source)
+        if first < end and 0 <= c.start < c.end:
+            yield c, Span(doc, first, end, label=c.label, kb_id=c.lexicon, span_id=c.source)
 
 
 def proposed(doc: Doc, key: str = CANDIDATES) -> list[Candidate]:

@@ -6,10 +6,13 @@ The idea is the prefilter of RE2 and of grep; Python's ``re`` has none.
 from __future__ import annotations
 
 import sys
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ahocorasick_rs import AhoCorasick, Implementation
+
+from kgbuild.nlp.text import SURROGATE
 
 if sys.version_info >= (3, 11):
     from re import _constants as ops  # type: ignore[attr-defined]
@@ -26,15 +29,15 @@ LONG = 6
 """Characters from which on a longer one is no rarer, and fewer of them are the better."""
 
 
-def literals(pattern: str) -> frozenset[str]:
+def literals(pattern: str, but: str = "") -> frozenset[str]:
     """Strings in lower case of which a text in lower case holds one wherever the pattern matches; none where the pattern
-    does not tell.
+    does not tell. ``but`` is a character that the pattern is searched with, and the text does not hold.
 
     >>> sorted(literals(r"\\b(?:gain|[Bb]oost)s?\\b")), sorted(literals(r"\\w+ (?:of|\\d)"))
     (['boost', 'gain'], [])
     """
     try:
-        found = _of_sequence(parser.parse(pattern).data)
+        found = _of_sequence(parser.parse(pattern).data, but)
     except RecursionError:
         found = None  # nested too deep to look into, which re itself may still compile
     return found if found and len(found) <= MOST else frozenset()
@@ -46,7 +49,7 @@ _FOLDS = str.maketrans({"\u0130": "i", "\u0131": "i", "\u017f": "s"})
 
 def lower(text: str) -> str:
     """A text as :func:`literals` wants it."""
-    return text.lower() if text.isascii() else text.translate(_FOLDS).lower()
+    return text.lower() if text.isascii() else SURROGATE.sub("\ufffd", text.translate(_FOLDS).lower())
 
 
 class Literals:
@@ -65,50 +68,51 @@ class Literals:
         return Literals, (self._all,)
 
 
-def _of_sequence(items: Sequence[Any]) -> frozenset[str] | None:
+def _of_sequence(items: Sequence[Any], but: str) -> frozenset[str] | None:
     """The best set that one after another of these parts gives."""
     best: frozenset[str] | None = None
     run: list[Any] = []
     spelt = [""]
     for op, value in [*items, (None, None)]:
-        letters = _letters(op, value)
+        letters = _letters(op, value, but)
         if letters and len(letters) * len(spelt) <= MOST:
             run.append((op, value))
             spelt = [before + letter for before in spelt for letter in letters]
             continue
         best = _better(best, frozenset(spelt) if run else None)
         # what stands before a choice begins each of its ways: "n" of "n(?:or|ever)"
-        best = _better(best, _of_part(op, value, run))
+        best = _better(best, _of_part(op, value, but, run))
         run, spelt = ([(op, value)], letters) if letters else ([], [""])
     return best
 
 
-def _of_part(op: Any, value: Any, before: Sequence[Any] = ()) -> frozenset[str] | None:
+def _of_part(op: Any, value: Any, but: str, before: Sequence[Any]) -> frozenset[str] | None:
     if op is ops.SUBPATTERN:
-        return _of_sequence([*before, *value[3].data]) if len(value[3].data) == 1 else _of_sequence(value[3].data)
+        return _of_sequence([*before, *value[3].data] if len(value[3].data) == 1 else value[3].data, but)
     if op is ops.BRANCH:
-        parts = [_of_sequence([*before, *branch.data]) for branch in value[1]]
+        parts = [_of_sequence([*before, *branch.data], but) for branch in value[1]]
         return frozenset().union(*(p for p in parts if p)) if all(parts) else None
     if op in (ops.MAX_REPEAT, ops.MIN_REPEAT) and value[0] >= 1:
-        return _of_sequence(value[2].data)
+        return _of_sequence(value[2].data, but)
     if op is ops.ASSERT:
-        return _of_sequence(value[1].data)
+        return _of_sequence(value[1].data, but)
     return None
 
 
-def _letters(op: Any, value: Any) -> list[str]:
+def _letters(op: Any, value: Any, but: str) -> list[str]:
     """The few characters that a part may stand for, whatever their case; none where they are many or not sure."""
     if op is ops.LITERAL:
-        return _low(value)
+        return _low(value, but)
     if op is ops.IN and len(value) <= 4 and all(kind is ops.LITERAL for kind, _ in value):
-        found = [_low(code) for _, code in value]
+        found = [_low(code, but) for _, code in value]
         return sorted({letter for letters in found for letter in letters}) if all(found) else []
     return []
 
 
-def _low(code: int) -> list[str]:
+def _low(code: int, but: str) -> list[str]:
     """A character in lower case, where that is one character and the text's own is sure to be the same."""
-    return [chr(code).lower()] if code < 128 or not chr(code).isalpha() else []
+    letter = chr(code)
+    return [letter.lower()] if letter != but and (code < 128 or unicodedata.category(letter)[0] in "PS") else []
 
 
 def _tells(literal: str) -> bool:

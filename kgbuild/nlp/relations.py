@@ -172,7 +172,7 @@ class Rules:
                 except (re.error, OverflowError, RecursionError) as e:
                     raise RuleError(f"relation rule {row['id']!r} is no regular expression: {e}") from e
                 # the mark of where a relation ends is in no sentence
-                wording = Wording(pattern, literals(pattern.pattern.replace("»", ".")), row)
+                wording = Wording(pattern, literals(pattern.pattern, but="»"), row)
                 if "type" in row:
                     if "tail" not in pattern.groupindex:
                         raise RuleError(f"relation rule {row['id']!r} has no group (?P<tail>…)")
@@ -185,7 +185,7 @@ class Rules:
         self._literals = Literals(literal for w in (*self.cues, *(w for w, _ in self.wordings)) for literal in w.literals)
 
     def fitting(self, codes: frozenset[str], title: bool, introducing: bool, held: frozenset[str]) -> list[Wording]:
-        """The wordings for a sentence with mentions of these labels that holds these literals: most sentences lack one that a row needs."""
+        """The wordings for a sentence with mentions of these labels and these literals: most lack one that a row needs."""
         key = codes, title, introducing
         if key not in self._fitting:
             self._fitting[key] = [
@@ -206,11 +206,12 @@ class Rules:
         evaluated on X all the same.
         """
         at = part.slots, part.place(start), part.place(end)
-        if at not in self._heard:
+        heard = self._heard.get(at)
+        if heard is None:
             if len(self._heard) > 1000:
                 self._heard.clear()
-            self._heard[at] = self._hear(*at)
-        found, said = self._heard[at]
+            heard = self._heard[at] = self._hear(*at)
+        found, said = heard
         outcome = found in ("negated", "hedged") and kind in ("EVALUATED_ON", "FOR_TASK", "PART_OF") and _COMPARES.search(said)
         return "asserted" if outcome else found
 
@@ -377,6 +378,7 @@ class _Reader:
             i = bisect_right([p.start for p in parts], m.start) - 1
             self.where[m.entity].append((i, m))
         self.body = next((i for i, p in enumerate(parts) if i and _BODY.search(p.slots)), len(parts))
+        self.held = [rules.held(p.slots) for p in parts]
         self.own = [_OWN.search(p.slots) is not None for p in parts]
         self.compares = [_COMPARES.search(p.slots) is not None for p in parts]
 
@@ -397,7 +399,7 @@ class _Reader:
         """Relations by the rows with a pattern: those that say what the paper introduces, or all others."""
         for i, part in enumerate(self.parts):
             codes = frozenset(_CODE.findall(part.slots.upper()))
-            for wording in self.rules.fitting(codes, i == 0, introducing, self.rules.held(part.slots)):
+            for wording in self.rules.fitting(codes, i == 0, introducing, self.held[i]):
                 for m in wording.pattern.finditer(part.slots):
                     yield from self._matched(part, m, wording.row)
 

@@ -21,6 +21,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from kgbuild.nlp.text import SURROGATE
+
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -30,7 +32,6 @@ FILES = ("config.json", "model.onnx", "tokenizer.json")
 
 WORD = re.compile(r"[^\W_]+|\S")
 """A word is a run of letters and digits, or one other character that is no space."""
-SURROGATE = re.compile("[\ud800-\udfff]")
 _LINE = re.compile("\n")
 
 FEATURES = (
@@ -132,7 +133,7 @@ def word_features(text: str, words: Sequence[Word]) -> tuple[Floats, Ints]:
     at = np.array([number.setdefault(token, len(number)) for token in tokens])
     spellings = list(number)
     alike: dict[str, int] = {}
-    folded = np.array([alike.setdefault(token.lower(), len(alike)) for token in spellings])
+    folded = np.array([alike.setdefault(_low(token), len(alike)) for token in spellings])
     shapes = np.array([_shape(token) for token in spellings])[at]
     mixed, ends_sentence, lower, backslash = (shapes & flag > 0 for flag in (MIXED, ENDS, LOWER, BACKSLASH))
     plainly = np.zeros(len(alike), dtype=bool)
@@ -162,6 +163,11 @@ def word_features(text: str, words: Sequence[Word]) -> tuple[Floats, Ints]:
     out[1:, 18] = glued[1:-1] & backslash[:-1]
     out[:titled, 19] = len(headline) > 1 and 2 * sum(headline) > len(headline)
     return out, same
+
+
+def _low(token: str) -> str:
+    """In lower case letter by letter, as subwords are: ``str.lower`` looks at what follows a sigma."""
+    return token.lower() if "Σ" not in token else "".join(map(str.lower, token))
 
 
 def _inside(tokens: Sequence[str], known: Container[str]) -> list[bool]:

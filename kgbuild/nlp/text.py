@@ -20,6 +20,8 @@ class Word(NamedTuple):
 
 
 _WORD = re.compile(r"\w+")
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half a pair, which no encoding has."""
 CACHED = 1 << 15
 """Words and names whose spellings are remembered: a corpus repeats them all the time."""
 
