@@ -15,7 +15,7 @@ from kgbuild.nlp import tagger
 from kgbuild.nlp.mentions import MODEL, Candidate, trust
 from kgbuild.nlp.model import PACKAGED, read_model
 from kgbuild.nlp.pairs import FILE
-from kgbuild.nlp.tagger import FILES, Lattice, Tagger, Transitions, legal
+from kgbuild.nlp.tagger import FILES, Tagger, Transitions, lattices, legal
 from kgbuild.records import Paper
 
 PIPELINES = {name: nlp.load(name) for name in PACKAGED}
@@ -116,7 +116,7 @@ def test_the_probability_of_a_span_is_the_share_of_the_tag_sequences_that_have_i
     for tags in itertools.product(range(5), repeat=n):
         steps = sum(transitions.pairs[a, b] for a, b in itertools.pairwise(tags))
         weights[tags] = np.exp(float(scores[range(n), tags].sum() + steps + transitions.first[tags[0]] + transitions.last[tags[-1]]))
-    lattice, whole = Lattice(scores, transitions), sum(weights.values())
+    lattice, whole = lattices([scores], transitions)[0], sum(weights.values())
     for first, last in itertools.combinations_with_replacement(range(n), 2):
         span = (4,) if first == last else (1, *(2,) * (last - first - 1), 3)
         share = sum(w for tags, w in weights.items() if tags[first : last + 1] == span) / whole
@@ -137,7 +137,7 @@ def test_spans_of_long_texts_with_extreme_scores_are_as_in_log_space(gap: float)
             ahead[t] = local[t] + np.logaddexp.reduce(ahead[t - 1][:, None] + transitions.pairs, axis=0)
             back[-1 - t] = np.logaddexp.reduce(transitions.pairs + (local[-t] + back[-t])[None], axis=1)
         single = np.exp(ahead[:, 4] + back[:, 4] - np.logaddexp.reduce(ahead + back, axis=1))
-        lattice = Lattice(scores.astype(np.float32), transitions)
+        (lattice,) = lattices([scores.astype(np.float32)], transitions)
         assert [lattice.span(t, t)[0] for t in range(n)] == pytest.approx(single, abs=1e-3 if gap > 100 else 1e-4)
 
 
@@ -178,9 +178,9 @@ def test_words_that_are_spelt_alike_share_their_mean(model: str):
         alike = window.spellings[:, None] == window.spellings
         assert window.same.sum(1) == pytest.approx(1, abs=1e-5)
         assert ((window.same > 0) == alike).all()
-        again, shared = window.twins
+        again, whose, shared = window.twins
         others = np.delete(np.arange(len(alike)), again)
-        assert (window.same[np.ix_(again, again)] == shared).all()
+        assert (window.same[np.ix_(again, again)] == shared[whose]).all()
         assert (window.same[others] == np.eye(len(alike), dtype=np.float32)[others]).all()
 
 

@@ -368,10 +368,13 @@ def test_patterns_nested_too_deep_to_look_into_are_always_tried():
     assert literals("(?:ab|" * 340 + "cde" + ")" * 340) == frozenset()
 
 
-@given(some=st.lists(st.text("abß\u0130 ", min_size=1, max_size=4)), text=st.text("abß\u0130 x\ud800", max_size=30).map(lower))
-def test_literals_held_are_those_that_stand_in_the_text_here_and_in_another_process(some, text):
-    expected = {literal for literal in some if literal in text}
-    assert Literals(some).held(text) == pickle.loads(pickle.dumps(Literals(some))).held(text) == expected
+@given(
+    sets=st.lists(st.frozensets(st.text("abß\u0130 ", min_size=1, max_size=4), max_size=3), max_size=4),
+    text=st.text("abß\u0130 x\ud800", max_size=30).map(lower),
+)
+def test_the_sets_of_literals_that_fit_are_those_of_which_one_stands_in_the_text_here_and_in_another_process(sets, text):
+    expected = [n for n, some in enumerate(sets) if not some or any(literal in text for literal in some)]
+    assert Literals(sets).fitting(text) == pickle.loads(pickle.dumps(Literals(sets))).fitting(text) == expected
 
 
 @pytest.mark.parametrize("pattern", ["a-»] no|[a-»] nowhere", "points[»,;]", "gain\\»", "not[»]", "x»", "(?i:\u0345foo)"])

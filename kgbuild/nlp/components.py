@@ -100,9 +100,9 @@ class RowComponent(Generic[Rules]):
         return self.from_bytes(Path(path).read_bytes())
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=64)
 def text_of(doc: Doc) -> str:
-    """``doc.text``, which spaCy puts together anew each time it is asked."""
+    """``doc.text``, which spaCy puts together anew each time it is asked; of as many as are read at once in most runs."""
     return doc.text
 
 

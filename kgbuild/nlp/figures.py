@@ -131,14 +131,14 @@ class Rules:
             except (re.error, OverflowError, RecursionError) as e:
                 raise RuleError(f"figure rule {row['id']!r} is no regular expression: {e}") from e
             self.cues.append((before, after, literals(before.pattern) if before else frozenset(), row))
-        self._literals = Literals(literal for *_, some, _ in self.cues for literal in some)
+        self._literals = Literals(some for *_, some, _ in self.cues)
 
     def read(self, before: str, after: str) -> Row | None:
         """The first row that fits what stands before and after a figure."""
         before, after = re.sub(r"\s+", " ", before), re.sub(r"\s+", " ", after)
-        held = self._literals.held(lower(before))
-        for left, right, some, row in self.cues:
-            if (not some or not some.isdisjoint(held)) and (left is None or left.search(before)) and (right is None or right.match(after)):
+        for n in self._literals.fitting(lower(before)):
+            left, right, _, row = self.cues[n]
+            if (left is None or left.search(before)) and (right is None or right.match(after)):
                 return row
         return None
 

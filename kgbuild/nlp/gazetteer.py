@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -54,33 +55,38 @@ class Lexicon:
         for row in rows:
             for name in (row["name"], *row.get("aliases", ())):
                 self.names.setdefault(fold(name), []).append((name, row))
-        self._beginnings = {key[:i] for key in self.names for i in range(1, len(key) + 1)}
+        self._goes_on: dict[str, set[str]] = defaultdict(set)
+        """For each beginning of a key the characters with which the next word may start."""
+        for key in self.names:
+            for i in range(1, len(key)):
+                # a point stands between the digits of two words, as in ``join``
+                self._goes_on[key[:i]].add(key[i + 1 : i + 2] if key[i] == "." else key[i])
 
     def find(self, text: str, text_words: Sequence[Word]) -> Iterator[Hit]:
         """Every place where the text writes a name, overlapping ones included, by start and then length."""
         forms = [_forms(w.text) for w in text_words]
         lower = text.casefold()
-        beginnings = self._beginnings
+        goes_on, none = self._goes_on, frozenset[str]()
+        initials = [folded[0] for folded, _ in forms[1:]] + [""]
         for i, first in enumerate(text_words):
-            if beginnings.isdisjoint(forms[i]):
+            before, last = forms[i]
+            if last not in self.names and initials[i] not in goes_on.get(before, none) and not text.startswith("+", first.end):
                 continue
-            before = ""
             for j in range(i, min(i + _MAX_WORDS, len(text_words))):
                 word = text_words[j]
-                if before and not _GAP.fullmatch(text, text_words[j - 1].end, word.start):
-                    break
-                folded, last = forms[j]
-                # digits of two words do not run together, as in ``join``
-                before += "." if before[-1:].isdigit() and folded[0].isdigit() else ""
                 end = word.end
+                if j > i:
+                    folded, last = forms[j]
+                    # digits of two words do not run together, as in ``join``
+                    before += "." if before[-1].isdigit() and folded[0].isdigit() else ""
+                    last, before = before + last, before + folded
                 if text.startswith("+", end) and (plus := _PLUS.match(text, end)):
                     end = plus.end()
-                for name, row in self.names.get(before + last + text[word.end : end], ()):
+                for name, row in self.names.get(last + text[word.end : end], ()):
                     if _written_so(text[first.start : end], name, row) and _in_context(lower, row):
                         yield Hit(first.start, end, row)
                         break
-                before += folded
-                if before not in beginnings:
+                if initials[j] not in goes_on.get(before, none) or not _GAP.fullmatch(text, word.end, text_words[j + 1].start):
                     break
 
 

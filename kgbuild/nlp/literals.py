@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -53,19 +54,26 @@ def lower(text: str) -> str:
 
 
 class Literals:
-    """Many literals, looked for at once (Aho and Corasick, "Efficient string matching", CACM 1975)."""
+    """Which of many expressions a text may match, by the literals of each, which are looked for at once (Aho and Corasick,
+    "Efficient string matching", CACM 1975)."""
 
-    def __init__(self, some: Iterable[str]) -> None:
-        self._all = tuple(sorted(set(some)))
-        self._automaton = AhoCorasick(self._all, implementation=Implementation.DFA, store_patterns=True)
+    def __init__(self, sets: Iterable[frozenset[str]]) -> None:
+        self._sets = tuple(sets)
+        self._untold = [n for n, some in enumerate(self._sets) if not some]
+        self._whose: dict[str, list[int]] = defaultdict(list)
+        for n, some in enumerate(self._sets):
+            for literal in some:
+                self._whose[literal].append(n)
+        self._automaton = AhoCorasick(sorted(self._whose), implementation=Implementation.DFA, store_patterns=True)
 
-    def held(self, text: str) -> frozenset[str]:
-        """Those that the text holds."""
-        return frozenset(self._automaton.find_matches_as_strings(text, overlapping=True))
+    def fitting(self, text: str) -> list[int]:
+        """The numbers of the sets that are empty, or of which the text holds a literal; in order."""
+        held = set(self._automaton.find_matches_as_strings(text, overlapping=True))
+        return sorted(set(self._untold).union(*map(self._whose.__getitem__, held)))
 
-    def __reduce__(self) -> tuple[type[Literals], tuple[tuple[str, ...]]]:
+    def __reduce__(self) -> tuple[type[Literals], tuple[tuple[frozenset[str], ...]]]:
         # the automaton itself cannot be sent to another process
-        return Literals, (self._all,)
+        return Literals, (self._sets,)
 
 
 def _of_sequence(items: Sequence[Any], but: str) -> frozenset[str] | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import srsly
 from spacy.language import Language
 from spacy.tokens import Doc
+from spacy.util import minibatch
 
 from kgbuild.errors import ModelError
 from kgbuild.nlp import figures, pairs
@@ -36,12 +37,19 @@ class Model:
         self._use(read_model(folder), str(folder))
 
     def __call__(self, doc: Doc) -> Doc:
-        words, scores, states = self._tagger.encode(text_of(doc))
-        found = self._tagger.decode(text_of(doc), words, scores)
-        propose(doc, (Candidate(m.start, m.end, m.label, MODEL, m.confidence) for m in found))
-        if self.pairs:
-            doc.user_data[STATES] = words, states
-        return doc
+        return next(self.pipe([doc]))
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 16) -> Iterator[Doc]:
+        """Reads as many documents at once; what is read in one does not depend on the others."""
+        for docs in minibatch(stream, batch_size):  # type: ignore[no-untyped-call]
+            texts = [text_of(doc) for doc in docs]
+            read = [self._tagger.encode(text) for text in texts]
+            batch = [(text, words, scores) for text, (words, scores, _) in zip(texts, read, strict=True)]
+            for doc, (words, _, states), found in zip(docs, read, self._tagger.decode(batch), strict=True):
+                propose(doc, (Candidate(m.start, m.end, m.label, MODEL, m.confidence) for m in found))
+                if self.pairs:
+                    doc.user_data[STATES] = words, states
+                yield doc
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """The model's files."""

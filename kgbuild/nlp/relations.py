@@ -159,7 +159,7 @@ class Rules:
         """Ids of the user's rows: what they state stands, whatever a network makes of it."""
         self.instead: dict[str, tuple[str, ...]] = {}
         """For the ids of wordings the types that they rule out."""
-        self._fitting: dict[tuple[frozenset[str], bool, bool], list[Wording]] = {}
+        self._open: dict[tuple[frozenset[str], bool, bool], frozenset[int]] = {}
         self._heard: dict[tuple[str, int, int], tuple[str, str]] = {}
         for row in rows:
             if row.get("adds"):
@@ -182,20 +182,20 @@ class Rules:
                     self.cues.append(wording)
             else:
                 self.attachments[row["proposal"], row["place"]].append(row)
-        self._literals = Literals(literal for w in (*self.cues, *(w for w, _ in self.wordings)) for literal in w.literals)
+        self._literals = Literals(w.literals for w in (*(w for w, _ in self.wordings), *self.cues))
 
-    def fitting(self, codes: frozenset[str], title: bool, introducing: bool, held: frozenset[str]) -> list[Wording]:
-        """The wordings for a sentence with mentions of these labels and these literals: most lack one that a row needs."""
+    def fitting(self, codes: frozenset[str], title: bool, introducing: bool, told: Iterable[int]) -> list[Wording]:
+        """The wordings for a sentence with mentions of these labels, of those that its literals tell of."""
         key = codes, title, introducing
-        if key not in self._fitting:
-            self._fitting[key] = [
-                wording
-                for wording, needs in self.wordings
+        if key not in self._open:
+            self._open[key] = frozenset(
+                n
+                for n, (wording, needs) in enumerate(self.wordings)
                 if (wording.row["type"] == "INTRODUCES") == introducing
                 and wording.row.get("title", title) == title
-                and not any(codes.isdisjoint(n) for n in needs)
-            ]
-        return [w for w in self._fitting[key] if not w.literals or not held.isdisjoint(w.literals)]
+                and not any(codes.isdisjoint(need) for need in needs)
+            )
+        return [self.wordings[n][0] for n in told if n in self._open[key]]
 
     def polarity(self, part: Sentence, start: int, end: int, kind: str = "") -> str:
         """How a sentence speaks of what its text from ``start`` to ``end`` states (``asserted``, ``negated``, …).
@@ -227,13 +227,14 @@ class Rules:
         if "\\" in slots:
             said, rest = _MARKUP.sub(r"\1", said), _MARKUP.sub(r"\1", rest)
         whole = f"{said}»{rest}"
-        held = self.held(slots)
-        cues = (c for c in self.cues if (not c.literals or not held.isdisjoint(c.literals)) and c.pattern.search(whole if "»" in c.row["pattern"] else said))
-        return next((c.row["polarity"] for c in cues), "asserted"), said
+        cues = (self.cues[n - len(self.wordings)] for n in self.told(slots) if n >= len(self.wordings))
+        fitting = (c for c in cues if c.pattern.search(whole if "»" in c.row["pattern"] else said))
+        return next((c.row["polarity"] for c in fitting), "asserted"), said
 
-    def held(self, slots: str) -> frozenset[str]:
-        """The literals of rows that a sentence holds: wordings are searched as it stands, cues without markup."""
-        return self._literals.held(lower("\n".join((slots, _MARKUP.sub(r"\1", slots))) if "\\" in slots else slots))
+    def told(self, slots: str) -> list[int]:
+        """The numbers of the wordings, and of the cues that follow them, of which a sentence holds a literal, or which have
+        none: wordings are searched as it stands, cues without markup."""
+        return self._literals.fitting(lower("\n".join((slots, _MARKUP.sub(r"\1", slots))) if "\\" in slots else slots))
 
 
 def sentences(text: str, spans: Sequence[Span], mentions: Sequence[Named]) -> list[Sentence]:
@@ -378,7 +379,7 @@ class _Reader:
             i = bisect_right([p.start for p in parts], m.start) - 1
             self.where[m.entity].append((i, m))
         self.body = next((i for i, p in enumerate(parts) if i and _BODY.search(p.slots)), len(parts))
-        self.held = [rules.held(p.slots) for p in parts]
+        self.told = [rules.told(p.slots) for p in parts]
         self.own = [_OWN.search(p.slots) is not None for p in parts]
         self.compares = [_COMPARES.search(p.slots) is not None for p in parts]
 
@@ -399,7 +400,7 @@ class _Reader:
         """Relations by the rows with a pattern: those that say what the paper introduces, or all others."""
         for i, part in enumerate(self.parts):
             codes = frozenset(_CODE.findall(part.slots.upper()))
-            for wording in self.rules.fitting(codes, i == 0, introducing, self.held[i]):
+            for wording in self.rules.fitting(codes, i == 0, introducing, self.told[i]):
                 for m in wording.pattern.finditer(part.slots):
                     yield from self._matched(part, m, wording.row)
 

@@ -116,15 +116,14 @@ class Rules:
                 self.patterns.append((pattern, _lead(row["pattern"]), literals(pattern.pattern), row))
             for head in row.get("heads", ()):
                 self.heads.setdefault(head, row)
-        self._literals = Literals(literal for *_, some, _ in self.patterns for literal in some)
+        self._literals = Literals(some for *_, some, _ in self.patterns)
 
     def find(self, text: str, text_words: Sequence[Word]) -> Iterator[Found]:
         """Every name or term in the text, overlapping ones included."""
-        held = self._literals.held(lower(text))
-        patterns = [(pattern, lead, row) for pattern, lead, some, row in self.patterns if not some or not some.isdisjoint(held)]
-        leads = {lead for _, lead, _ in patterns if lead}
+        patterns = [self.patterns[n] for n in self._literals.fitting(lower(text))]
+        leads = {lead for _, lead, _, _ in patterns if lead}
         starts = {name: [m.start() for m in _STARTS[name].finditer(text)] for name in sorted(leads)}
-        for pattern, lead, row in patterns:
+        for pattern, lead, _, row in patterns:
             for m in _matches(pattern, text, starts[lead]) if lead else pattern.finditer(text):
                 if "name" in pattern.groupindex:
                     spans = [m.span("name")]

@@ -58,7 +58,7 @@ FEATURES = (
 )
 """What the uncased subwords do not show; one 0/1 value a word each, in this order."""
 
-INPUTS = ("ids", "features", "heads", "tails", "firsts", "spelt", "again", "alike")
+INPUTS = ("ids", "features", "heads", "tails", "firsts", "spelt", "again", "whose", "alike")
 """Inputs of the graph."""
 
 CLS, SEP = 101, 102
@@ -97,27 +97,29 @@ class Window:
     @property
     def same(self) -> Floats:
         """[words, words] the mean over the words that are spelt alike."""
-        return _alike(self.spellings)
+        share = (1 / np.bincount(self.spellings)[self.spellings]).astype(np.float32)
+        alike: Floats = (self.spellings[:, None] == self.spellings) * share
+        return alike
 
     @property
-    def twins(self) -> tuple[Ints, Floats]:
-        """The words that are not the only ones of their spelling; and ``same`` of them alone, which is all that it says."""
-        again = np.flatnonzero(np.bincount(self.spellings)[self.spellings] > 1)
-        return again, _alike(self.spellings[again])
+    def twins(self) -> tuple[Ints, Ints, Floats]:
+        """``same`` of the words alone that are not the only ones of their spelling, which is all that it says: these words,
+        the number of each one's spelling among theirs, and [spellings, these words] the mean over those of a spelling."""
+        times = np.bincount(self.spellings)
+        several = times > 1
+        again = np.flatnonzero(several[self.spellings])
+        whose = (several.cumsum() - 1)[self.spellings[again]]
+        share = (1 / times[several]).astype(np.float32)
+        return again, whose, (np.arange(len(share))[:, None] == whose) * share[:, None]
 
     @property
     def inputs(self) -> dict[str, npt.NDArray[Any]]:
         """What the graph is fed with, by the names in ``INPUTS``: ``firsts`` are the first word of each spelling, ``spelt``
         tells which of them each word is spelt like."""
-        _, firsts, spelt = np.unique(self.spellings, return_index=True, return_inverse=True)
-        again, alike = self.twins
-        return dict(zip(INPUTS, (self.ids[None], self.features[None], self.heads, self.tails, firsts, spelt, again, alike), strict=True))
-
-
-def _alike(spellings: Ints) -> Floats:
-    share = (1 / np.bincount(spellings)[spellings]).astype(np.float32)
-    alike: Floats = (spellings[:, None] == spellings) * share
-    return alike
+        spelt = ((np.bincount(self.spellings) > 0).cumsum() - 1)[self.spellings]
+        firsts = np.zeros(spelt.max() + 1, dtype=np.int64)
+        firsts[spelt[::-1]] = np.arange(len(spelt))[::-1]  # of a spelling's words the first is written last
+        return dict(zip(INPUTS, (self.ids[None], self.features[None], self.heads, self.tails, firsts, spelt, *self.twins), strict=True))
 
 
 def split_words(text: str) -> list[Word]:
@@ -342,40 +344,21 @@ TINY = 1e-100
 
 
 class Lattice:
-    """Forward and backward sums over all legal tag sequences: the probability of any span."""
+    """Forward and backward sums over all legal tag sequences of a text: the probability of any span.
 
-    def __init__(self, scores: Floats, transitions: Transitions) -> None:
-        n, size = scores.shape
-        wide = scores.astype(np.float64)
-        # a tag so far below the best is never the one, but must not leave a word without any
-        self._local = np.exp(np.maximum(wide - wide.max(1, keepdims=True), -300))
-        self._pairs, first, last = transitions.chances
-        # forward from the first word and backward from the last in one row, which is half the steps
-        both = transitions.both_ways
-        for every in (SCALED, 1):
-            rows = np.concatenate((self._local, self._local[::-1]), axis=1)
-            rows[0] *= np.concatenate((first, last))
-            self._norm = np.ones(n)
-            before, sums, smallest = rows[0], np.empty(2 * size), 1.0
-            for t, row in enumerate(rows):
-                if t:
-                    np.multiply(row, before.dot(both, sums), row)
-                if t % every == 0 or t == n - 1:
-                    ahead, back = row[:size], row[size:]
-                    self._norm[t], shrunk = ahead.sum(), back.sum()
-                    smallest = min(smallest, self._norm[t], shrunk)
-                    if smallest <= TINY and every > 1:
-                        break
-                    ahead /= self._norm[t]
-                    back /= shrunk
-                before = row
-            if smallest > TINY:
-                break
+    ``rows`` [words, 2 tags] are the sums forward from the first word and, beside them, backward from the last; ``norm``
+    [words] is by what each forward one was divided.
+    """
+
+    def __init__(self, local: Doubles, rows: Doubles, norm: Doubles, transitions: Transitions) -> None:
+        n, size = local.shape
+        pairs, _, last = transitions.chances
+        self._norm = norm
         self._forward = rows[:, :size]
-        self._backward = np.concatenate((rows[::-1, size:][1:] @ self._pairs.T, last[None]))
+        self._backward = np.concatenate((rows[::-1, size:][1:] @ pairs.T, last[None]))
         self._whole = (self._forward * self._backward).sum(1)
         # [words, labels, BIES], [BIES, BIES, labels]
-        self._ahead, self._behind, self._here = (x[:, 1:].reshape(n, -1, 4) for x in (self._forward, self._backward, self._local))
+        self._ahead, self._behind, self._here = (x[:, 1:].reshape(n, -1, 4) for x in (self._forward, self._backward, local))
         self._within = transitions.within
         self._spans: dict[tuple[int, int], list[float]] = {}
 
@@ -411,6 +394,63 @@ class Lattice:
                     break
 
 
+def lattices(batch: Sequence[Floats], transitions: Transitions) -> list[Lattice]:
+    """The lattice of each text, from its scores [words, tags]; all go on in step, for a step costs the less the more share it."""
+    # a tag so far below the best is never the one, but must not leave a word without any
+    wide = (scores.astype(np.float64) for scores in batch)
+    local = [np.exp(np.maximum(scores - scores.max(1, keepdims=True), -300)) for scores in wide]
+    if not local:
+        return []
+    out: list[Lattice] = []
+    for one, (rows, norm, sound) in zip(local, _sums(local, transitions, SCALED), strict=True):
+        if not sound:
+            ((rows, norm, _),) = _sums([one], transitions, 1)
+        out.append(Lattice(one, rows, norm, transitions))
+    return out
+
+
+def _sums(local: Sequence[Doubles], transitions: Transitions, every: int) -> list[tuple[Doubles, Doubles, bool]]:
+    """For each text ``rows`` and ``norm`` as in :class:`Lattice`, and whether no sum has shrunk so far that what matters may
+    have vanished; sums are brought back to one at every so many words, and at the last.
+
+    Each text is a matrix of one row to itself in every product, so that its sums are the same whatever stands beside it.
+    """
+    _, first, last = transitions.chances
+    both, size = transitions.both_ways, len(first)
+    order = sorted(range(len(local)), key=lambda i: len(local[i]), reverse=True)
+    lengths = np.array([len(local[i]) for i in order])
+    rows = np.ones((lengths[0], len(order), 1, 2 * size))
+    norms = np.ones((lengths[0], len(order)))
+    smallest = np.ones(len(order))
+    for k, i in enumerate(order):
+        rows[: lengths[k], k, 0] = np.concatenate((local[i], local[i][::-1]), axis=1)
+    rows[0] *= np.concatenate((first, last))
+
+    def rescale(t: int, some: slice | npt.NDArray[np.bool_]) -> None:
+        halves = rows[t, some].reshape(-1, 2, size)
+        sums = halves.sum(2)
+        smallest[some] = np.minimum(smallest[some], sums.min(1))
+        sums[sums == 0] = 1
+        rows[t, some] = (halves / sums[:, :, None]).reshape(-1, 1, 2 * size)
+        norms[t, some] = sums[:, 0]
+
+    # how many of the texts, longest first, have a word at each place
+    going = np.searchsorted(-lengths, -np.arange(lengths[0])).tolist()
+    ends = set((lengths - 1).tolist())
+    product = np.empty(rows.shape[1:])
+    for t, some in enumerate(going):
+        if t:
+            np.multiply(rows[t, :some], np.matmul(rows[t - 1, :some], both, out=product[:some]), out=rows[t, :some])
+        if t % every == 0:
+            rescale(t, slice(some))
+        elif t in ends:
+            rescale(t, lengths == t + 1)
+    out: list[tuple[Doubles, Doubles, bool]] = [(rows[:0, 0, 0], norms[:0, 0], True)] * len(order)
+    for k, i in enumerate(order):
+        out[i] = rows[: lengths[k], k, 0], norms[: lengths[k], k], bool(smallest[k] > TINY)
+    return out
+
+
 @dataclass(frozen=True)
 class Decoding:
     """How spans are chosen once the tagger has spoken; measured, see README.md."""
@@ -423,16 +463,13 @@ class Decoding:
     """Words that a mention may have."""
 
 
-def decode(text: str, words: Sequence[Word], scores: Floats, transitions: Transitions, labels: Sequence[str], rules: Decoding) -> list[Mention]:
-    """The mentions of one text.
+def decode(text: str, words: Sequence[Word], lattice: Lattice, labels: Sequence[str], rules: Decoding) -> list[Mention]:
+    """The mentions of one text that has words.
 
     A surface means one thing in one text and is marked wherever it stands as a whole word (so the guidelines), unless
     it stands inside a longer mention. So the choice is made for each surface, by the mean of what the tagger says of
     its occurrences: surfaces in the order of that mean, each taking what is still free.
     """
-    if not len(scores):
-        return []
-    lattice = Lattice(scores, transitions)
     starts: dict[str, list[int]] = {}
     for i, word in enumerate(words):
         starts.setdefault(word.text, []).append(i)
@@ -547,10 +584,15 @@ class Tagger:
     def predict(self, text: str) -> list[Mention]:
         """The mentions of a text, in order, none overlapping; offsets are code points of ``text`` as given."""
         words, scores, _ = self.encode(text)
-        return self.decode(text, words, scores)
+        return self.decode([(text, words, scores)])[0]
 
-    def decode(self, text: str, words: Sequence[Word], scores: Floats, rules: Decoding | None = None) -> list[Mention]:
-        """The mentions that the tag scores of ``encode`` amount to."""
-        found = decode(text, words, scores, self._transitions, self.labels, rules or self._rules)
-        true = np.interp([m.confidence for m in found], self._stated, self._true).tolist()
-        return [m._replace(confidence=sure) for m, sure in zip(found, true, strict=True)]
+    def decode(self, batch: Sequence[tuple[str, Sequence[Word], Floats]], rules: Decoding | None = None) -> list[list[Mention]]:
+        """For each text, with the words and the tag scores of ``encode``, the mentions that the scores amount to."""
+        out: list[list[Mention]] = [[] for _ in batch]
+        some = [i for i, (_, words, _) in enumerate(batch) if words]
+        for i, lattice in zip(some, lattices([batch[i][2] for i in some], self._transitions), strict=True):
+            text, words, _ = batch[i]
+            found = decode(text, words, lattice, self.labels, rules or self._rules)
+            true = np.interp([m.confidence for m in found], self._stated, self._true).tolist()
+            out[i] = [m._replace(confidence=sure) for m, sure in zip(found, true, strict=True)]
+        return out

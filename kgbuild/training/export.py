@@ -134,7 +134,8 @@ def build(
         value("firsts", TensorProto.INT64, ["spellings"]),
         value("spelt", TensorProto.INT64, ["words"]),
         value("again", TensorProto.INT64, ["twins"]),
-        value("alike", TensorProto.FLOAT, ["twins", "twins"]),
+        value("whose", TensorProto.INT64, ["twins"]),
+        value("alike", TensorProto.FLOAT, ["kinds", "twins"]),
     ]
     outputs = [
         value("scores", TensorProto.FLOAT, ["words", w["score.bias"].shape[0]]),
@@ -158,8 +159,9 @@ def _scores(g: Graph, w: Mapping[str, Array], states: Sequence[str], p: str, int
 def _shared(g: Graph, x: str, name: str) -> str:
     """For each word the mean row of the words spelt like it: most are spelt like no other and keep their own."""
     mean = g.node("MatMul", ["alike", g.node("Gather", [x, "again"], f"{name}.seen")], f"{name}.mean")
+    told = g.node("Gather", [mean, "whose"], f"{name}.told")
     at = g.node("Unsqueeze", ["again", g.weight(f"{name}.axis", np.ones(1, dtype=np.int64))], f"{name}.at")
-    return g.node("ScatterND", [x, at, mean], name)
+    return g.node("ScatterND", [x, at, told], name)
 
 
 def _normalised(g: Graph, w: Mapping[str, Array], prefix: str, name: str, x: str) -> str:
@@ -213,17 +215,20 @@ def _convolutions(g: Graph, w: Mapping[str, Array], rows: str, zero: str, p: str
     shapes = g.node("MatMul", [features, g.weight(f"{p}shape", w["encoder.shape.weight"].T)], f"{p}shapes")
     x = _normalised(g, w, "encoder.norm", f"{e}norm", g.node("Add", [entered, shapes], f"{p}shaped"))
     layers = _layers(w, "encoder.")
+    # a word and the two that stand 2**i before and after it, by their places among words with zeros around them
+    reach = 2 ** (layers - 1)
+    edge = g.weight(f"{p}edge", np.zeros((reach, width), dtype=np.float32))
+    row = g.weight(f"{p}row", np.array([-1, 3 * width], dtype=np.int64))
+    numbers = g.node("Range", [g.weight(f"{p}none", np.array(0, dtype=np.int64)), g.node("Size", ["heads"], f"{p}words"), g.weight(f"{p}next", np.array(1, dtype=np.int64))], f"{p}numbers")
+    places = g.node("Unsqueeze", [numbers, one], f"{p}places")
     for i in range(layers):
         at = f"{p}{i}"
         if 2 * i == layers:
             x = g.node("Add", [x, linear("twin", _shared(g, x, f"{p}heard"))], f"{p}told")
-        edge = g.weight(f"{at}.edge", np.zeros((2**i, width), dtype=np.float32))
-        wide = g.node("Concat", [edge, x, edge], f"{at}.wide", axis=0)
-        ends = g.node("Shape", [x], f"{at}.words", start=0, end=1)
-        step = g.weight(f"{at}.step", np.array([2 * 2**i], dtype=np.int64))
-        before = g.node("Slice", [wide, zero, ends, zero], f"{at}.left")
-        after = g.node("Slice", [wide, step, g.node("Add", [ends, step], f"{at}.end"), zero], f"{at}.right")
-        mixed = linear(f"layers.{i}.mix", g.node("Concat", [before, x, after], f"{at}.near", axis=1))
+        padded = g.node("Concat", [edge, x, edge], f"{at}.padded", axis=0)
+        around = g.weight(f"{at}.around", np.array([reach - 2**i, reach, reach + 2**i], dtype=np.int64))
+        near = gather(padded, g.node("Add", [places, around], f"{at}.places"), f"{at}.each")
+        mixed = linear(f"layers.{i}.mix", g.node("Reshape", [near, row], f"{at}.near"))
         halves = [f"{at}.value", f"{at}.gate"]
         g.nodes.append(helper.make_node("Split", [mixed], halves, name=f"{at}.split", axis=1, num_outputs=2))
         gated = g.node("Mul", [halves[0], g.node("Sigmoid", [halves[1]], f"{at}.open")], f"{at}.gated")
