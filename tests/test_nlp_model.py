@@ -141,6 +141,38 @@ def test_spans_of_long_texts_with_extreme_scores_are_as_in_log_space(gap: float)
         assert [lattice.span(t, t)[0] for t in range(n)] == pytest.approx(single, abs=1e-3 if gap > 100 else 1e-4)
 
 
+def test_a_lattice_is_the_same_bit_for_bit_whatever_stands_beside_it(monkeypatch):
+    random, labels = np.random.default_rng(7), ("A", "B")
+    never = np.float32(-np.inf)
+    transitions = Transitions(*(np.where(may, random.normal(size=may.shape), never).astype(np.float32) for may in legal(labels)))
+    # lengths around those at which sums are scaled, and a text whose sums vanish unless they are at every word
+    batch = [random.normal(size=(n, 9), scale=4).astype(np.float32) for n in (1, 16, 300, 17, 2, 16)]
+    batch.append(np.where(np.arange(9) == 3, 200, -200) * np.ones((40, 1), dtype=np.float32))
+    for at_once in (tagger.AT_ONCE, 320, 1):
+        monkeypatch.setattr(tagger, "AT_ONCE", at_once)
+        for one, lattice in zip(batch, lattices(batch, transitions), strict=True):
+            (alone,) = lattices([one], transitions)
+            spans = [(i, j) for i in range(len(one)) for j in range(i, min(len(one), i + 3))]
+            assert [lattice.span(*span) for span in spans] == [alone.span(*span) for span in spans]
+            assert np.isfinite([lattice.span(*span) for span in spans]).all()
+
+
+def test_a_document_that_fails_is_left_to_the_error_handler(monkeypatch):
+    pipeline, failed = nlp.load("fast"), []
+    pipeline.set_error_handler(lambda name, component, docs, error: failed.append((name, docs[0].text, str(error))))
+    component = pipeline.get_pipe("kg_model")
+    read = component._tagger.encode
+
+    def encode(text: str):
+        if text == "BOOM":
+            raise MemoryError("too long")
+        return read(text)
+
+    monkeypatch.setattr(component._tagger, "encode", encode)
+    assert [doc.text for doc in pipeline.pipe(["We use BERT.", "BOOM", "We use GPT-2."], batch_size=2)] == ["We use BERT.", "We use GPT-2."]
+    assert failed == [("kg_model", "BOOM", "too long")]
+
+
 @given(text=st.text(st.sampled_from("aAbB1ß(). \n\\-x"), max_size=60))
 def test_features_are_what_they_are_called(text: str):
     words = tagger.split_words(text)

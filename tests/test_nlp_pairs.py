@@ -211,6 +211,29 @@ def test_what_is_plain_by_form_is_not_left_to_the_network(model, tagger):
     assert [(r.value, r.kind, r.method, r.metric) for r in found] == [("3.2 points", "gain", PAPER, None), ("35%", "cost", "e2", "e4")]
 
 
+def test_a_human_figure_is_no_methods_and_what_names_less_is_less_sure(model, tagger):
+    text = "Birds\nFlockNet has 91.2 F1 on NestBench, where humans reach 95.0 F1."
+    spans = [(0, 6), (6, len(text))]
+    mentions = [
+        Named(text.index(surface), text.index(surface) + len(surface), label, entity, 1.0)
+        for surface, label, entity in (("FlockNet", "Method", "e1"), ("F1", "Metric", "e2"), ("NestBench", "Benchmark", "e3"))
+    ]
+    rules = extraction.load("rules").get_pipe("kg_results").rules
+    words, _, states = tagger.encode(text)
+    s = pairs.sheet(text, spans, words, mentions, candidates(text, spans, mentions), [], [], model.may, model.types)
+    scores = model.scores(states, s)
+    kinds = np.zeros_like(scores.kinds)
+    kinds[:, 1 + pairs.KINDS.index("absolute")] = 0.9
+
+    def found(**nodes: int):
+        about = tuple(tuple(((nodes.get(role, 0), 0.9),) for role in pairs.ROLES) for _ in s.figures)
+        return pairs.results(text, spans, mentions, [], s, replace(scores, kinds=kinds, about=about), model, rules)
+
+    named = found(method=1, metric=2, dataset=3)
+    assert [(r.value, r.method, r.metric) for r in named] == [("91.2", "e1", "e2"), ("95.0", None, "e2")]
+    assert named[0].confidence > found(method=0, metric=2, dataset=3)[0].confidence
+
+
 def test_it_reads_what_the_paper_says(nlp):
     p = Paper(id="title:x", title="FlockNet: Birds", abstract=TEXT.split("\n", 1)[1])
     [(_, x)] = extraction.extract(nlp, [p])

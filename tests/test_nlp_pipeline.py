@@ -1,5 +1,6 @@
 """The pipeline as a whole: what it reads, and what it promises whatever the text."""
 
+import gc
 import json
 from importlib.metadata import entry_points
 
@@ -247,6 +248,20 @@ def test_processes_share_the_work(nlp):
     assert list(extraction.extract(nlp, papers, n_process=2, batch_size=2)) == list(extraction.extract(nlp, papers))
 
 
+def test_what_there_is_is_out_of_the_collectors_sight_while_papers_are_read_and_no_longer(nlp):
+    reading = extraction.extract(nlp, [paper(TITLE, ABSTRACT, f"title:{i}") for i in range(3)], batch_size=1)
+    next(reading)
+    assert gc.get_freeze_count() > 1000
+    reading.close()
+    assert gc.get_freeze_count() == 0
+    gc.freeze()  # a program's own
+    try:
+        assert len(list(extraction.extract(nlp, [paper(TITLE, ABSTRACT)]))) == 1
+        assert gc.get_freeze_count() > 1000
+    finally:
+        gc.unfreeze()
+
+
 # --- the spaCy side
 
 
@@ -413,7 +428,11 @@ def test_a_model_joins_by_proposing_or_by_setting_entities(model, component, sou
     bird = next(e for e in doc.ents if e.text == "quiet bird")
     assert bird.label_ == "Task"
     assert source in bird._.kg_source.split("+")
-    assert ("APPLIED_TO", "e1", bird._.kg_entity) in [(r["type"], r["head"], r["tail"]) for r in doc._.kg_relations]
+    stated = [(r["type"], r["head"], r["tail"]) for r in doc._.kg_relations]
+    assert ("INTRODUCES", "paper", "e1") in stated
+    # the last replaces what the model proposed too: two ends without a score are hardly sure enough for its network
+    if (model, component, place) != ("default", "test_spans", {"before": "kg_mentions"}):
+        assert ("APPLIED_TO", "e1", bird._.kg_entity) in stated
 
 
 @pytest.mark.parametrize("text", ["Zork walks.\nIt was so and then he went.", "\n", ""])

@@ -453,6 +453,9 @@ def test_no_head_noun_stands_in_two_rows():
         ("from ~3x to 5x", [("~3x", 3.0, "x"), ("5x", 5.0, "x")]),
         ("a −3.2% change at 10 m/s", [("−3.2%", -3.2, "%"), ("10", 10.0, None)]),
         ("7.5±0.2% or 69.13$\\pm$10.71%", [("7.5±0.2%", 7.5, "%"), ("69.13$\\pm$10.71%", 69.13, "%")]),
+        ("$91.3_{\\pm 0.2}$ or 92.4$_{\\pm0.3}$%", [("91.3_{\\pm 0.2}", 91.3, None), ("92.4$_{\\pm0.3}$%", 92.4, "%")]),
+        ("93.5\\% (±0.4), 1.5 ($\\pm$ $0.4) and 94.3% ± 1.9", [("93.5\\%", 93.5, "%"), ("1.5", 1.5, None), ("94.3% ± 1.9", 94.3, "%")]),
+        ("within a margin of ±0.5 points", [("0.5 points", 0.5, "points")]),
         ("82 pct", [("82 pct", 82.0, "%")]),
         ("up to 18% points, a 5%-point gain", [("18% points", 18.0, "points"), ("5%-point", 5.0, "points")]),
         ("2x to 10x higher, 40.4%～61.1% shorter", [("2x to 10x", 10.0, "x"), ("40.4%～61.1%", 61.1, "%")]),
@@ -575,6 +578,38 @@ def test_what_one_method_has_over_another_is_not_the_others(text, expected):
     spans = spans_of(text)
     at = {f.start: f.value for f in figures.candidates(text, spans, mentions)}
     assert {(at[start], entity) for start, entity in figures.rivals(text, spans, mentions, figures.candidates(text, spans, mentions))} == expected
+
+
+HUMAN_OR_CHANCE = [
+    "humans reach ",
+    "humans on [A|Dataset] still achieve about ",
+    "human experts score ",
+    "human performance on [A|Dataset] is about ",
+    "human accuracy: ",
+    "above the human baseline (",
+    "far above chance level (",
+    "random guessing (",
+]
+OF_A_METHOD = [
+    "a super-human performance of ",
+    "near-human accuracy of ",
+    "near human performance of ",
+    "human-level performance of ",
+    "a chance of ",
+    "more than chance (",
+    "an above-chance accuracy of ",
+    "it is near chance level (",
+    "more than human performance at ",
+    "it agrees with human raters (",
+    "a correlation with human scores of ",
+]
+
+
+@pytest.mark.parametrize(("before", "human"), [*((b, True) for b in HUMAN_OR_CHANCE), *((b, False) for b in OF_A_METHOD)])
+def test_what_people_or_chance_reach_is_no_methods(before: str, human: bool):
+    text, mentions, _ = mentioned(f"A title\n[Osprey|Method] has 80.0% [accuracy|Metric], {before}91.2% [F1|Metric].")
+    (result,) = [r for r in figures.results(text, spans_of(text), mentions, None, figures.Rules(RULESET["figures"])) if r.value == "91.2%"]
+    assert (result.method is None) == human
 
 
 @pytest.mark.parametrize("item", ["1.2, ", "1 , ", "1,2,", "3 points, "])

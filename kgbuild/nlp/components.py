@@ -100,9 +100,13 @@ class RowComponent(Generic[Rules]):
         return self.from_bytes(Path(path).read_bytes())
 
 
-@lru_cache(maxsize=64)
+AHEAD = 64
+"""Documents that ``kg_model`` reads at once at the most, before the components after it see the first of them."""
+
+
+@lru_cache(maxsize=AHEAD)
 def text_of(doc: Doc) -> str:
-    """``doc.text``, which spaCy puts together anew each time it is asked; of as many as are read at once in most runs."""
+    """``doc.text``, which spaCy puts together anew each time it is asked."""
     return doc.text
 
 

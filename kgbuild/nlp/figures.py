@@ -42,7 +42,7 @@ _UNIT = (
 )
 _TO = r"\s?(?:--?|–|—|~|～|∼|to)\s?"
 # "7.5 ± 0.2": part of the figure, but not its number
-_SPREAD = rf"(?:\\?%)?\s?(?:\$?(?:±|\+/-|\\pm)\s?\$?)\s?(?:{_NUMBER})"
+_SPREAD = rf"(?P<percent>\\?%)?(?:\s?\$?(?:±|\+/-|\\pm)\s?\$?\s?(?:{_NUMBER})|\$?_\{{\s?\\pm\s?(?:{_NUMBER})\s?\}}(?:\$(?=\\?%))?)"
 _FIGURE = re.compile(
     r"(?P<orders>(?<!same\s)\b(?i:(?:an|one|two|three|four|five|several|\d)[\s-])?(?i:orders?)[ -]of[ -]magnitude\b)|"
     rf"(?<![\w.,\\-])(?P<sign>[+~～≈∼<>≤≥−-]|[<>]\s)?(?P<first>{_NUMBER})"
@@ -57,6 +57,8 @@ _WIDE = re.compile(r"(?:(?<=times)|(?<=×)|\s?(?:times|×|x))\s?\d")
 _HIGH = re.compile(r"\d\s?(?:times|×|x)\s?$")
 """After and before a number, the other side of a size: 1344 times 1344."""
 _P_VALUE = re.compile(r"\b[pPrn]\s?$")
+_SPREADS = re.compile(r"\d\s?(?:\\?%)?\$?\s?[(\[,]?\s?\$?(?:±|\+/-|\\pm)\s?\$?\s?[$~{]?$")
+"""Before a number that only says how much another one varies: "91.3 (±0.2)"."""
 _LETTERS = " " + ascii_letters
 """What a unit that may be a name is written with."""
 _NORMAL = {"\\%": "%", "percent": "%", "pct": "%", "pp": "points", "point": "points", "percentage point": "points", "percentage points": "points", "%-points": "points", "%-point": "points",
@@ -95,7 +97,9 @@ def figures(text: str, start: int = 0, end: int | None = None) -> list[Figure]:
         sign = -1.0 if m["sign"] in ("-", "−") else 1.0
         if _WIDE.match(text, m.end()) or _HIGH.search(text, max(start, m.start() - 8), m.start()):
             continue
-        unit = " ".join((m["unit"] or "").strip("$- \n").split()).replace("GPU-", "GPU ")
+        unit = " ".join((m["unit"] or m["percent"] or "").strip("$- \n").split()).replace("GPU-", "GPU ")
+        if _SPREADS.search(text, max(start, m.start() - 16), m.start("first")):
+            continue
         if m["unit"] in ("s", "G") and "." not in m.group():
             continue  # the 1990s, two 3090s, 5G
         if m["sign"] and m["sign"][0] in "<>≤≥" and _P_VALUE.search(text, max(start, m.start() - 3), m.start()):
@@ -197,7 +201,9 @@ def results(text: str, spans: Sequence[Span], mentions: Sequence[Named], proposa
                     sentence=(start, end),
                     source=row["id"] if row else "figure",
                     confidence=round(ALL_RIGHT * (row["precision"] if row else 0.5), 3),
-                    method=(facing and _rival(text, here, f, start))
+                    method=None
+                    if is_human_or_chance(text, f, (start, end))
+                    else (facing and _rival(text, here, f, start))
                     or _zipped(text, here, ("Method",), peers, i)
                     or _method(text, here, f, start, proposal),
                     dataset=_zipped(text, here, ("Dataset", "Benchmark"), peers, i) or _dataset(text, here, f, left, right),
@@ -452,6 +458,24 @@ def levels(text: str, known: Sequence[Figure]) -> set[int]:
         if _UP_TO.fullmatch(text[f.end : g.start]) and _FROM.search(text[max(0, f.start - 14) : f.start]):
             out |= {f.start, g.start}
     return out
+
+
+def is_human_or_chance(text: str, f: Figure, sentence: Span) -> bool:
+    """Whether a figure is what people reach, or chance, and no method: "humans reach 91", "chance level (25 %)". So
+    it was with 20 of 23 such figures of annotated papers."""
+    return _HUMAN_OR_CHANCE.search(text, max(sentence[0], f.start - 80), f.start) is not None
+
+
+# not "near human performance", "super-human", "human-level" or "above-chance", which say it of a method
+_HUMAN_OR_CHANCE = re.compile(
+    r"(?<![\w-])(?<!near )(?:"
+    r"humans?(?: (?:experts?|annotators?|participants?|readers?))?(?: (?:on|in) (?:the |this )?[\w-]+)? (?:can |still |alone )*"
+    r"(?:achieved?|reach(?:ed)?|scored?|obtain(?:ed)?|attain(?:ed)?|get) |"
+    r"(?:human (?:expert )?(?:performance|accuracy|baseline|score)|(?:random )?chance[- ](?:level|performance|accuracy)|random guessing)"
+    r"(?: (?:on|in) (?:the |this )?[\w-]+)?(?:\s?[(:=]\s?| (?:is|was|of|achieves|reaches) )"
+    r")(?:around |about |approximately |~)?\$?$",
+    re.IGNORECASE,
+)
 
 
 def rivals(

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import srsly
 from spacy.language import Language
 from spacy.tokens import Doc
-from spacy.util import minibatch
+from spacy.util import minibatch, raise_error
 
 from kgbuild.errors import ModelError
 from kgbuild.nlp import figures, pairs
-from kgbuild.nlp.components import named, propose, sentence_spans, text_of
+from kgbuild.nlp.components import AHEAD, named, propose, sentence_spans, text_of
 from kgbuild.nlp.mentions import MODEL, Candidate
 from kgbuild.nlp.relations import Rules as Wordings
-from kgbuild.nlp.tagger import FILES, Tagger
+from kgbuild.nlp.tagger import FILES, Floats, Tagger, Word
 from kgbuild.records import Relation, Result, as_row
 from kgbuild.schema import load_schema
 
@@ -34,22 +35,35 @@ class Model:
     """Proposes the mentions that a trained tagger sees. The model's files travel with the pipeline when it is saved."""
 
     def __init__(self, folder: Path) -> None:
+        self.set_error_handler(raise_error)
         self._use(read_model(folder), str(folder))
 
     def __call__(self, doc: Doc) -> Doc:
-        return next(self.pipe([doc]))
+        self._propose([(doc, self._tagger.encode(text_of(doc)))])
+        return doc
 
-    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 16) -> Iterator[Doc]:
-        """Reads as many documents at once; what is read in one does not depend on the others."""
-        for docs in minibatch(stream, batch_size):  # type: ignore[no-untyped-call]
-            texts = [text_of(doc) for doc in docs]
-            read = [self._tagger.encode(text) for text in texts]
-            batch = [(text, words, scores) for text, (words, scores, _) in zip(texts, read, strict=True)]
-            for doc, (words, _, states), found in zip(docs, read, self._tagger.decode(batch), strict=True):
-                propose(doc, (Candidate(m.start, m.end, m.label, MODEL, m.confidence) for m in found))
-                if self.pairs:
-                    doc.user_data[STATES] = words, states
-                yield doc
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = AHEAD) -> Iterator[Doc]:
+        """Reads ``batch_size`` documents at a time, or ``AHEAD``; what is read in one does not depend on the others."""
+        for docs in minibatch(stream, min(batch_size, AHEAD)):  # type: ignore[no-untyped-call]
+            read = []
+            for doc in docs:
+                try:
+                    read.append((doc, self._tagger.encode(text_of(doc))))
+                except Exception as e:  # spaCy lets its user say what becomes of a document that fails
+                    self._failed("kg_model", self, [doc], e)
+            self._propose(read)
+            yield from (doc for doc, _ in read)
+
+    def set_error_handler(self, handler: Callable[[str, Any, list[Doc], Exception], None]) -> None:
+        """Takes what is called with a document that could not be read, which is then left out; by default it raises."""
+        self._failed = handler
+
+    def _propose(self, read: Sequence[tuple[Doc, tuple[list[Word], Floats, Floats]]]) -> None:
+        found = self._tagger.decode([(text_of(doc), words, scores) for doc, (words, scores, _) in read])
+        for (doc, (words, _, states)), mentions in zip(read, found, strict=True):
+            propose(doc, (Candidate(m.start, m.end, m.label, MODEL, m.confidence) for m in mentions))
+            if self.pairs:
+                doc.user_data[STATES] = words, states
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """The model's files."""

@@ -182,7 +182,12 @@ class Rules:
                     self.cues.append(wording)
             else:
                 self.attachments[row["proposal"], row["place"]].append(row)
-        self._literals = Literals(w.literals for w in (*(w for w, _ in self.wordings), *self.cues))
+        self._literals = Literals((*(w.literals for w, _ in self.wordings), *(c.literals for c in self.cues), literals(_COMPARES.pattern)))
+
+    @property
+    def comparing(self) -> int:
+        """The number of what tells that a sentence compares."""
+        return len(self.wordings) + len(self.cues)
 
     def fitting(self, codes: frozenset[str], title: bool, introducing: bool, told: Iterable[int]) -> list[Wording]:
         """The wordings for a sentence with mentions of these labels, of those that its literals tell of."""
@@ -227,13 +232,13 @@ class Rules:
         if "\\" in slots:
             said, rest = _MARKUP.sub(r"\1", said), _MARKUP.sub(r"\1", rest)
         whole = f"{said}»{rest}"
-        cues = (self.cues[n - len(self.wordings)] for n in self.told(slots) if n >= len(self.wordings))
+        cues = (self.cues[n - len(self.wordings)] for n in self.told(slots) if len(self.wordings) <= n < self.comparing)
         fitting = (c for c in cues if c.pattern.search(whole if "»" in c.row["pattern"] else said))
         return next((c.row["polarity"] for c in fitting), "asserted"), said
 
     def told(self, slots: str) -> list[int]:
-        """The numbers of the wordings, and of the cues that follow them, of which a sentence holds a literal, or which have
-        none: wordings are searched as it stands, cues without markup."""
+        """The numbers of the wordings, of the cues that follow them, and ``comparing``, of which a sentence holds a literal,
+        or which have none: wordings are searched as it stands, cues without markup."""
         return self._literals.fitting(lower("\n".join((slots, _MARKUP.sub(r"\1", slots))) if "\\" in slots else slots))
 
 
@@ -381,7 +386,7 @@ class _Reader:
         self.body = next((i for i, p in enumerate(parts) if i and _BODY.search(p.slots)), len(parts))
         self.told = [rules.told(p.slots) for p in parts]
         self.own = [_OWN.search(p.slots) is not None for p in parts]
-        self.compares = [_COMPARES.search(p.slots) is not None for p in parts]
+        self.compares = [rules.comparing in told and _COMPARES.search(p.slots) is not None for p, told in zip(parts, self.told, strict=True)]
 
     def find_proposals(self, introductions: Iterable[Relation]) -> None:
         """Notes the method and the resource that the paper introduces, and where it begins to speak of them."""

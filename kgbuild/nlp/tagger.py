@@ -2,7 +2,7 @@
 
 A text (title, newline, abstract) is cut into words, the words into subwords; the encoder, an int8 ONNX graph,
 gives every word a score per tag, and a linear-chain CRF over the tags (BIOES) turns the scores into spans.
-One text is one run of the graph: no record can depend on another.
+One text is one run of the graph, and in sums over several texts each stays a product of its own: no record can depend on another.
 
     tagger = Tagger.load({name: (folder / name).read_bytes() for name in FILES})
     for start, end, label, confidence in tagger.predict(text): ...
@@ -124,7 +124,8 @@ class Window:
 
 def split_words(text: str) -> list[Word]:
     """The words of a text, in order, with code-point offsets."""
-    return [Word(*m.span(), m[0]) for m in WORD.finditer(text)]
+    # past the constructor of named tuples, which is a third of the time that this takes
+    return [tuple.__new__(Word, (m.start(), m.end(), m[0])) for m in WORD.finditer(text)]
 
 
 def word_features(text: str, words: Sequence[Word]) -> tuple[Floats, Ints]:
@@ -135,11 +136,13 @@ def word_features(text: str, words: Sequence[Word]) -> tuple[Floats, Ints]:
     at = np.array([number.setdefault(token, len(number)) for token in tokens])
     spellings = list(number)
     alike: dict[str, int] = {}
-    folded = np.array([alike.setdefault(_low(token), len(alike)) for token in spellings])
-    shapes = np.array([_shape(token) for token in spellings])[at]
-    mixed, ends_sentence, lower, backslash = (shapes & flag > 0 for flag in (MIXED, ENDS, LOWER, BACKSLASH))
+    kinds, low = zip(*map(_shape, spellings), strict=True)
+    folded = np.array([alike.setdefault(token, len(alike)) for token in low])
+    shapes = np.array(kinds)
     plainly = np.zeros(len(alike), dtype=bool)
-    plainly[folded[[token.islower() for token in spellings]]] = True
+    plainly[folded[shapes & PLAINLY > 0]] = True
+    shapes = shapes[at]
+    mixed, ends_sentence, lower, backslash = (shapes & flag > 0 for flag in (MIXED, ENDS, LOWER, BACKSLASH))
     same = folded[at]
     starts, ends = np.array([w.start for w in words]), np.array([w.end for w in words])
     in_title = starts < text.find("\n")
@@ -184,13 +187,13 @@ def _inside(tokens: Sequence[str], known: Container[str]) -> list[bool]:
     return inside
 
 
-KIND, MIXED, ENDS, LOWER, BACKSLASH = 15, 16, 32, 64, 128
+KIND, MIXED, ENDS, LOWER, BACKSLASH, PLAINLY = 15, 16, 32, 64, 128, 256
 
 
 @lru_cache(1 << 15)
-def _shape(token: str) -> int:
-    """Which of the first ``FEATURES`` a word has (``KIND``); and flags: whether it is of letters and digits, ends a
-    sentence, is in lower case, is a backslash."""
+def _shape(token: str) -> tuple[int, str]:
+    """Which of the first ``FEATURES`` a word has (``KIND``) with flags: whether it is of letters and digits, ends a
+    sentence, is in lower case, is a backslash, has letters and all in lower case; and the word in lower case."""
     if not token[0].isalnum():
         kind = 8
     elif token.isdigit():
@@ -208,7 +211,9 @@ def _shape(token: str) -> int:
     else:
         kind = 4
     mixed = token[0].isalnum() and not token.isalpha() and not token.isdigit()
-    return kind + MIXED * mixed + ENDS * (token in ".!?") + LOWER * (token == token.lower()) + BACKSLASH * (token == "\\")
+    lower = token == token.lower()
+    flags = MIXED * mixed + ENDS * (token in ".!?") + LOWER * lower + BACKSLASH * (token == "\\") + PLAINLY * token.islower()
+    return kind + flags, _low(token)
 
 
 def plan_windows(lengths: Sequence[int], limit: int) -> list[tuple[int, int, int, int]]:
@@ -394,61 +399,63 @@ class Lattice:
                     break
 
 
+AT_ONCE = 1 << 15
+"""Words, counted as those of the longest text for each, that go through their lattices in step: it bounds the memory."""
+
+
 def lattices(batch: Sequence[Floats], transitions: Transitions) -> list[Lattice]:
-    """The lattice of each text, from its scores [words, tags]; all go on in step, for a step costs the less the more share it."""
+    """The lattice of each text, from its scores [words, tags] of one word or more. Texts go on in step, the longest first:
+    a step costs the less the more share it. None sees another, so each is the same whatever stands beside it."""
     # a tag so far below the best is never the one, but must not leave a word without any
     wide = (scores.astype(np.float64) for scores in batch)
     local = [np.exp(np.maximum(scores - scores.max(1, keepdims=True), -300)) for scores in wide]
-    if not local:
-        return []
-    out: list[Lattice] = []
-    for one, (rows, norm, sound) in zip(local, _sums(local, transitions, SCALED), strict=True):
-        if not sound:
-            ((rows, norm, _),) = _sums([one], transitions, 1)
-        out.append(Lattice(one, rows, norm, transitions))
-    return out
+    left = sorted(range(len(local)), key=lambda i: -len(local[i]))
+    out: dict[int, Lattice] = {}
+    while left:
+        some = max(1, AT_ONCE // len(local[left[0]]))
+        now, left = left[:some], left[some:]
+        for i, (rows, norm, smallest) in zip(now, _sums([local[i] for i in now], transitions, SCALED), strict=True):
+            if smallest <= TINY:
+                ((rows, norm, _),) = _sums([local[i]], transitions, 1)
+            out[i] = Lattice(local[i], rows, norm, transitions)
+    return [out[i] for i in range(len(batch))]
 
 
-def _sums(local: Sequence[Doubles], transitions: Transitions, every: int) -> list[tuple[Doubles, Doubles, bool]]:
-    """For each text ``rows`` and ``norm`` as in :class:`Lattice`, and whether no sum has shrunk so far that what matters may
-    have vanished; sums are brought back to one at every so many words, and at the last.
+def _sums(local: Sequence[Doubles], transitions: Transitions, every: int) -> list[tuple[Doubles, Doubles, float]]:
+    """For each text, longest first, ``rows`` and ``norm`` as in :class:`Lattice`, and the smallest sum that was met.
 
-    Each text is a matrix of one row to itself in every product, so that its sums are the same whatever stands beside it.
+    Sums are brought back to one at every so many words, and at the last.
     """
     _, first, last = transitions.chances
     both, size = transitions.both_ways, len(first)
-    order = sorted(range(len(local)), key=lambda i: len(local[i]), reverse=True)
-    lengths = np.array([len(local[i]) for i in order])
-    rows = np.ones((lengths[0], len(order), 1, 2 * size))
-    norms = np.ones((lengths[0], len(order)))
-    smallest = np.ones(len(order))
-    for k, i in enumerate(order):
-        rows[: lengths[k], k, 0] = np.concatenate((local[i], local[i][::-1]), axis=1)
+    lengths = [len(one) for one in local]
+    # a text is a matrix of one row to itself in every product: among the rows of one matrix, its sums could depend on theirs
+    rows = np.ones((lengths[0], len(local), 1, 2 * size))
+    norm = np.ones((lengths[0], len(local)))
+    smallest = np.ones(len(local))
+    for k, one in enumerate(local):
+        rows[: len(one), k, 0] = np.concatenate((one, one[::-1]), axis=1)
     rows[0] *= np.concatenate((first, last))
 
-    def rescale(t: int, some: slice | npt.NDArray[np.bool_]) -> None:
-        halves = rows[t, some].reshape(-1, 2, size)
+    def rescale(t: int, texts: slice) -> None:
+        halves = rows[t, texts].reshape(-1, 2, size)
         sums = halves.sum(2)
-        smallest[some] = np.minimum(smallest[some], sums.min(1))
+        smallest[texts] = np.minimum(smallest[texts], sums.min(1))
         sums[sums == 0] = 1
-        rows[t, some] = (halves / sums[:, :, None]).reshape(-1, 1, 2 * size)
-        norms[t, some] = sums[:, 0]
+        halves /= sums[:, :, None]
+        norm[t, texts] = sums[:, 0]
 
-    # how many of the texts, longest first, have a word at each place
-    going = np.searchsorted(-lengths, -np.arange(lengths[0])).tolist()
-    ends = set((lengths - 1).tolist())
     product = np.empty(rows.shape[1:])
-    for t, some in enumerate(going):
+    # how many of the texts have a word at each place
+    for t, going in enumerate(np.searchsorted(np.negative(lengths), -np.arange(lengths[0])).tolist()):
         if t:
-            np.multiply(rows[t, :some], np.matmul(rows[t - 1, :some], both, out=product[:some]), out=rows[t, :some])
+            np.multiply(rows[t, :going], np.matmul(rows[t - 1, :going], both, out=product[:going]), out=rows[t, :going])
         if t % every == 0:
-            rescale(t, slice(some))
-        elif t in ends:
-            rescale(t, lengths == t + 1)
-    out: list[tuple[Doubles, Doubles, bool]] = [(rows[:0, 0, 0], norms[:0, 0], True)] * len(order)
-    for k, i in enumerate(order):
-        out[i] = rows[: lengths[k], k, 0], norms[: lengths[k], k], bool(smallest[k] > TINY)
-    return out
+            rescale(t, slice(going))
+    for k, n in enumerate(lengths):
+        if (n - 1) % every:
+            rescale(n - 1, slice(k, k + 1))
+    return [(rows[:n, k, 0], norm[:n, k], float(smallest[k])) for k, n in enumerate(lengths)]
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,8 @@ def words(text: str) -> tuple[Word, ...]:
     >>> [w.text for w in words("BERT-based F1")]
     ['BERT', 'based', 'F1']
     """
-    return tuple(Word(*m.span(), m[0]) for m in _WORD.finditer(text))
+    # past the constructor of named tuples, which is a third of the time that this takes
+    return tuple([tuple.__new__(Word, (m.start(), m.end(), m[0])) for m in _WORD.finditer(text)])
 
 
 def make_tokenizer(vocab: Vocab) -> Tokenizer:

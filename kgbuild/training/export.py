@@ -216,7 +216,7 @@ def _convolutions(g: Graph, w: Mapping[str, Array], rows: str, zero: str, p: str
     x = _normalised(g, w, "encoder.norm", f"{e}norm", g.node("Add", [entered, shapes], f"{p}shaped"))
     layers = _layers(w, "encoder.")
     # a word and the two that stand 2**i before and after it, by their places among words with zeros around them
-    reach = 2 ** (layers - 1)
+    reach = 2**layers // 2
     edge = g.weight(f"{p}edge", np.zeros((reach, width), dtype=np.float32))
     row = g.weight(f"{p}row", np.array([-1, 3 * width], dtype=np.int64))
     numbers = g.node("Range", [g.weight(f"{p}none", np.array(0, dtype=np.int64)), g.node("Size", ["heads"], f"{p}words"), g.weight(f"{p}next", np.array(1, dtype=np.int64))], f"{p}numbers")
