@@ -96,8 +96,10 @@ def main() -> None:
                 pass
 
         def extract(name: str, some: Sequence[Paper], batch: int, processes: int) -> None:
-            for _ in nlp.extract(pipelines[name], some, batch_size=batch, n_process=processes):
-                pass
+            # as the commands do
+            with nlp.frozen():
+                for _ in nlp.extract(pipelines[name], some, batch_size=batch, n_process=processes):
+                    pass
 
         for processes in args.processes:
             for batch in args.batch:

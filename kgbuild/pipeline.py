@@ -217,12 +217,13 @@ def _extract(language: Language, papers: list[Paper], shards: Shards, progress: 
     shard: list[Extraction] = []
     progress("extract", len(papers) - len(todo), len(papers))
     try:
-        for done, (_, extraction) in enumerate(nlp.extract(language, todo), len(papers) - len(todo) + 1):
-            shard.append(extraction)
-            if len(shard) == SHARD:
-                shards.append(shard)
-                shard = []
-            progress("extract", done, len(papers))
+        with nlp.frozen():
+            for done, (_, extraction) in enumerate(nlp.extract(language, todo), len(papers) - len(todo) + 1):
+                shard.append(extraction)
+                if len(shard) == SHARD:
+                    shards.append(shard)
+                    shard = []
+                progress("extract", done, len(papers))
     finally:
         # also when interrupted: what is extracted is kept
         if shard:

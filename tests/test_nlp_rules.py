@@ -455,6 +455,8 @@ def test_no_head_noun_stands_in_two_rows():
         ("7.5±0.2% or 69.13$\\pm$10.71%", [("7.5±0.2%", 7.5, "%"), ("69.13$\\pm$10.71%", 69.13, "%")]),
         ("$91.3_{\\pm 0.2}$ or 92.4$_{\\pm0.3}$%", [("91.3_{\\pm 0.2}", 91.3, None), ("92.4$_{\\pm0.3}$%", 92.4, "%")]),
         ("93.5\\% (±0.4), 1.5 ($\\pm$ $0.4) and 94.3% ± 1.9", [("93.5\\%", 93.5, "%"), ("1.5", 1.5, None), ("94.3% ± 1.9", 94.3, "%")]),
+        ("$\\mathbf{91.3}_{\\pm 0.2}$, $92.4_{±0.3}$ and 93.5^{\\pm{0.4}}", [("91.3", 91.3, None), ("92.4_{±0.3}", 92.4, None), ("93.5^{\\pm{0.4}}", 93.5, None)]),
+        ("91.3% ± 0.2 points, 10 ms ± 2 ms, 1.5x (± 0.1)", [("91.3% ± 0.2 points", 91.3, "%"), ("10 ms", 10.0, "ms"), ("1.5x", 1.5, "x")]),
         ("within a margin of ±0.5 points", [("0.5 points", 0.5, "points")]),
         ("82 pct", [("82 pct", 82.0, "%")]),
         ("up to 18% points, a 5%-point gain", [("18% points", 18.0, "points"), ("5%-point", 5.0, "points")]),
@@ -589,6 +591,11 @@ HUMAN_OR_CHANCE = [
     "above the human baseline (",
     "far above chance level (",
     "random guessing (",
+    "humans achieve an F1 of ",
+    "human annotators reach only ",
+    "people do better: humans (",
+    "humans reach 90.0% and ",
+    "human F1 is ",
 ]
 OF_A_METHOD = [
     "a super-human performance of ",
@@ -602,6 +609,14 @@ OF_A_METHOD = [
     "more than human performance at ",
     "it agrees with human raters (",
     "a correlation with human scores of ",
+    "it matches human performance (",
+    "close to human performance (",
+    "near the human baseline (",
+    "near random chance accuracy of ",
+    "it correlates with human accuracy (",
+    "it improves human accuracy (",
+    "agents with humans in the loop achieve ",
+    "models of humans achieve ",
 ]
 
 

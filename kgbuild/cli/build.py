@@ -96,7 +96,7 @@ def extract(files: tuple[str, ...], target: str, model: str, rules: tuple[Path, 
     if target != "-" and not Path(target).absolute().parent.is_dir():
         raise SourceError(f"cannot write {target}: there is no such folder")
     language = nlp.load(model, rules=rules)
-    with progress_bars() as progress, click.open_file(target, "w", encoding="utf-8", atomic=target != "-") as out:
+    with progress_bars() as progress, click.open_file(target, "w", encoding="utf-8", atomic=target != "-") as out, nlp.frozen():
         for done, (paper, extraction) in enumerate(nlp.extract(language, papers), 1):
             record = to_record(paper, extraction)
             out.write(json.dumps(record, ensure_ascii=False) + "\n")

@@ -104,17 +104,18 @@ def extract(
         raise ModelError(f"{', '.join(lost)} would set entities after kg_mentions has gathered them; add it by nlp.add_pipe(…, before='kg_mentions')")
     # spaCy refuses half a surrogate pair
     pairs = ((SURROGATE.sub("\ufffd", paper.text), paper) for paper in papers)
-    with _frozen():
-        for doc, paper in nlp.pipe(pairs, as_tuples=True, batch_size=batch_size, n_process=n_process):
-            yield paper, to_extraction(doc, paper.key)
+    for doc, paper in nlp.pipe(pairs, as_tuples=True, batch_size=batch_size, n_process=n_process):
+        yield paper, to_extraction(doc, paper.key)
 
 
 @contextmanager
-def _frozen() -> Iterator[None]:
-    """Keeps what there is out of the garbage collector's sight meanwhile: each full collection would look at the pipeline's
-    hundred thousand objects, which is a tenth of the time of the fast model."""
+def frozen() -> Iterator[None]:
+    """Keeps what there is out of the garbage collector's sight, for long work: each full collection would look at the
+    pipeline's hundred thousand objects, which is a tenth of the time of the fast model. It is the whole process's setting, so
+    it is for programs, and does nothing where the program has frozen objects itself."""
     ours = not gc.get_freeze_count()
     if ours:
+        gc.collect()
         gc.freeze()
     try:
         yield

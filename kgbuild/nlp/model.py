@@ -17,7 +17,7 @@ from kgbuild.nlp import figures, pairs
 from kgbuild.nlp.components import AHEAD, named, propose, sentence_spans, text_of
 from kgbuild.nlp.mentions import MODEL, Candidate
 from kgbuild.nlp.relations import Rules as Wordings
-from kgbuild.nlp.tagger import FILES, Floats, Tagger, Word
+from kgbuild.nlp.tagger import FILES, Tagger
 from kgbuild.records import Relation, Result, as_row
 from kgbuild.schema import load_schema
 
@@ -39,28 +39,36 @@ class Model:
         self._use(read_model(folder), str(folder))
 
     def __call__(self, doc: Doc) -> Doc:
-        self._propose([(doc, self._tagger.encode(text_of(doc)))])
+        self._propose([doc])
         return doc
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = AHEAD) -> Iterator[Doc]:
-        """Reads ``batch_size`` documents at a time, or ``AHEAD``; what is read in one does not depend on the others."""
+        """Reads ``batch_size`` documents at a time, at most ``AHEAD``; what is read in one does not depend on the others."""
         for docs in minibatch(stream, min(batch_size, AHEAD)):  # type: ignore[no-untyped-call]
-            read = []
-            for doc in docs:
-                try:
-                    read.append((doc, self._tagger.encode(text_of(doc))))
-                except Exception as e:  # spaCy lets its user say what becomes of a document that fails
-                    self._failed("kg_model", self, [doc], e)
-            self._propose(read)
-            yield from (doc for doc, _ in read)
+            try:
+                self._propose(docs)
+            except Exception:
+                # spaCy lets its user say what becomes of a document that fails; the others are none the worse
+                docs = [doc for doc in docs if self._alone(doc)]
+            yield from docs
 
     def set_error_handler(self, handler: Callable[[str, Any, list[Doc], Exception], None]) -> None:
         """Takes what is called with a document that could not be read, which is then left out; by default it raises."""
         self._failed = handler
 
-    def _propose(self, read: Sequence[tuple[Doc, tuple[list[Word], Floats, Floats]]]) -> None:
-        found = self._tagger.decode([(text_of(doc), words, scores) for doc, (words, scores, _) in read])
-        for (doc, (words, _, states)), mentions in zip(read, found, strict=True):
+    def _alone(self, doc: Doc) -> bool:
+        """Reads one document, and says whether that went well."""
+        try:
+            self._propose([doc])
+        except Exception as e:
+            self._failed("kg_model", self, [doc], e)
+            return False
+        return True
+
+    def _propose(self, docs: Sequence[Doc]) -> None:
+        read = [self._tagger.encode(text_of(doc)) for doc in docs]
+        found = self._tagger.decode([(text_of(doc), words, scores) for doc, (words, scores, _) in zip(docs, read, strict=True)])
+        for doc, (words, _, states), mentions in zip(docs, read, found, strict=True):
             propose(doc, (Candidate(m.start, m.end, m.label, MODEL, m.confidence) for m in mentions))
             if self.pairs:
                 doc.user_data[STATES] = words, states
