@@ -1,5 +1,6 @@
 // leaderboard: What figures do abstracts report on a data set, best first, with the sentence of each?
-// As reported by the papers themselves, not verified; abstracts name few of the figures that papers hold.
+// As reported by the papers themselves, not verified; abstracts name few of the figures that papers hold. What people or
+// chance reach is left out.
 // param dataset (Dataset, Benchmark): The data set or benchmark, by name, alias or id.
 // param metric (Metric = null): Only figures in this metric, by name, alias or id.
 // param limit (integer = 20): Rows at most.
@@ -18,6 +19,7 @@ MATCH (r:Result)-[:RESULT_ON]->(d)
 WHERE r.kind = 'absolute' AND r.polarity = 'asserted' AND r.number IS NOT NULL
 MATCH (p:Paper)-[:REPORTS]->(r)
 MATCH (e:Evidence {edge: r.id})
+MATCH (r)-[:RESULT_OF]->(:Method|Paper)
 OPTIONAL MATCH (r)-[:RESULT_IN]->(k:Metric)
 OPTIONAL MATCH (r)-[:RESULT_OF]->(m:Method)
 WITH r, p, e, k, m

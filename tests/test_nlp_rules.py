@@ -547,6 +547,8 @@ def test_a_list_in_dollars_is_of_one_kind():
         # gains over them, and a figure of the one that is not in brackets
         ("[Osprey|Method] beats [Kite|Method] (+1.0%).", {}),
         ("[Osprey|Method] outperforms [Kite|Method] (2.0 vs. 1.0).", {"2.0": {"Osprey"}, "1.0": {"Kite"}}),
+        ("On [A|Dataset], it reaches 81.0; on the large [B|Dataset] set, it has 1.0 and then 2.0.", {"81.0": {"A"}, "1.0": {"B"}, "2.0": {"B"}}),
+        ("Trained on [A|Dataset], it reaches 81.0 and then 82.0.", {}),
         # as many names as figures, but nothing says that they are in step
         ("On [A|Dataset] and then on [B|Dataset], it gains 1.0 here and there 2.0.", {}),
         ("On [A|Dataset], on [B|Dataset] and on [C|Dataset], it has 1.0 and 2.0, respectively.", {}),

@@ -57,6 +57,15 @@ def test_building_again_changes_nothing_and_reads_nothing_again(tmp_path: Path, 
     assert tables(tmp_path / "w") == before
 
 
+def test_what_people_reach_is_on_no_leaderboard(tmp_path: Path):
+    abstract = "We propose HumbleNet. On SQuAD, HumbleNet reaches 88.1 F1, while humans reach 89.5 F1."
+    (tmp_path / "p.jsonl").write_text(json.dumps({"id": "made:1", "title": "HumbleNet: Reading", "abstract": abstract}), encoding="utf-8")
+    kg.build([tmp_path / "p.jsonl"], tmp_path / "w", model="rules")
+    with kg.open(tmp_path / "w") as graph:
+        assert [(row["method"], row["value"]) for row in graph.query("leaderboard", dataset="SQuAD")] == [("HumbleNet", "88.1")]
+        assert sorted(row["v"] for row in graph.cypher("MATCH (r:Result) RETURN r.value AS v")) == ["88.1", "89.5"]
+
+
 def test_a_workspace_keeps_the_rules_that_it_was_built_with(tmp_path: Path):
     papers = write_papers(tmp_path / "a.jsonl", range(8))
     rules = tmp_path / "mine.jsonl"

@@ -76,7 +76,7 @@ _MACROS = {
     "START": r"\W*(?:(?:[A-Z]\w+ly|[Hh]owever|[Mm]oreover|[Ff]urthermore|[Ii]n particular|[Ff]or example|[Bb]esides|[Ii]ndeed|[Aa]nd|[Mm]ost|[Mm]any|[Ss]ome|[Ss]everal|"
     r"[Aa]ll|[Aa] few|[Ff]ew|[Tt]he|of|[Ii]n|[Bb]y),? )*",
     "WIDE": r"(?:[^<.;]|<[A-Za-z]\d+>){0,120}?",
-    "BEATS": r"(?:(?:outperform(?:s|ing|ed)?|surpass(?:es|ing|ed)?|exceed(?:s|ing|ed)?)(?! by\b)|beat(?:s|ing)?|(?:better|stronger|higher|faster|larger|smaller|more [\w\-]+)(?: [\w\-]+){0,3} than|"
+    "BEATS": r"(?:(?:outperform(?:s|ing|ed)?|surpass(?:es|ing|ed)?|exceed(?:s|ing|ed)?)(?! (?:only |far |\w+ly )?by\b)|beat(?:s|ing)?|(?:better|stronger|higher|faster|larger|smaller|more [\w\-]+)(?: [\w\-]+){0,3} than|"
     r"superior(?:ity)? (?:[\w\-]+ ){0,2}(?:to|over)|improv(?:es?|ing|ements?)(?: [\w\-%.\\]+){0,6} (?:over|upon|compared (?:to|with))|gains?(?: [\w\-%.\\]+){0,4} over|advantages? over|"
     r"on par with or better than|speed-?up (?:over|compared (?:to|with)))",
     # as good as, of two methods: "with" alone also says by what means ("competitive results with Adam")
@@ -207,7 +207,7 @@ class Rules:
 
         The first cue that fits in the clause decides; examples of a kind ("X such as Y") are asserted by any clause. A relation of two mentions is stated from where
         the first begins to where the second ends; one whose ends stand in two sentences, by the end in ``part`` alone.
-        ``kind`` is the type of the relation: where a comparison is denied or doubted ("A does not beat B on X"), A was
+        ``kind`` is the type of the relation: where an outcome is denied or doubted ("A does not beat B on X"), A was
         evaluated on X all the same.
         """
         at = part.slots, part.place(start), part.place(end)
@@ -217,7 +217,7 @@ class Rules:
                 self._heard.clear()
             heard = self._heard[at] = self._hear(*at)
         found, said = heard
-        outcome = found in ("negated", "hedged") and kind in ("EVALUATED_ON", "FOR_TASK", "PART_OF") and _COMPARES.search(said)
+        outcome = found in ("negated", "hedged") and kind in ("EVALUATED_ON", "FOR_TASK", "PART_OF") and _OUTCOME.search(said)
         return "asserted" if outcome else found
 
     def _hear(self, slots: str, first: int, last: int) -> tuple[str, str]:
@@ -349,6 +349,8 @@ _BODY = re.compile(
 
 _OWN = re.compile(r"\b(?:we|our|this (?:paper|work|study|article|report)|the proposed)\b", re.IGNORECASE)
 _COMPARES = re.compile(r"outperform|surpass|exceed|superior|compared (?:to|with)|\bthan\b|baseline|\bbeat", re.IGNORECASE)
+_OUTCOME = re.compile(rf"{_COMPARES.pattern}|improv|\\breach|achiev|attain|obtain", re.IGNORECASE)
+"""How well something did, which is denied or doubted of what was evaluated all the same."""
 _CLAUSE = re.compile(r"[;:]|,? (?:but|while|although|whereas|however|though)\b")
 _BREAK = re.compile(
     r"\((?=[^()]*(?<!\w)(?!(?:19|20)\d\d\b)\d)|,? (?:while|although|whereas|though|since|because|if|when|unlike|despite) [^,;:]*,|"
