@@ -85,6 +85,7 @@ def test_the_set_is_large_and_spread():
         ("[LoRA|Method] does not outperform [BERT|Method] on [SQuAD|Dataset].", {"OUTPERFORMS": "negated", "EVALUATED_ON": "asserted"}),
         ("[LoRA|Method] may outperform [BERT|Method] on [SQuAD|Dataset].", {"OUTPERFORMS": "hedged", "EVALUATED_ON": "asserted"}),
         ("[LoRA|Method] does not improve [BERT|Method] on [SQuAD|Dataset].", {"OUTPERFORMS": "negated", "EVALUATED_ON": "asserted"}),
+        ("[LoRA|Method] does not reach [BERT|Method] on [SQuAD|Dataset].", {"OUTPERFORMS": "negated", "EVALUATED_ON": "asserted"}),
         ("[LoRA|Method] was never tested on [SQuAD|Dataset].", {"OUTPERFORMS": "negated", "EVALUATED_ON": "negated"}),
         ("[SQuAD|Dataset] might be used for [question answering|Task].", {"FOR_TASK": "hedged"}),
     ],

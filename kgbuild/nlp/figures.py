@@ -61,7 +61,7 @@ _WIDE = re.compile(r"(?:(?<=times)|(?<=×)|\s?(?:times|×|x))\s?\d")
 _HIGH = re.compile(r"\d\s?(?:times|×|x)\s?$")
 """After and before a number, the other side of a size: 1344 times 1344."""
 _P_VALUE = re.compile(r"\b[pPrn]\s?$")
-_SPREADS = re.compile(rf"\d(?:{_UNIT})?\}}?\$?\s?(?:[_^]?[{{(\[]+|,)?\s?\$?{_PM}\s?\$?\s?[$~{{]?$")
+_BEFORE_SPREAD = re.compile(rf"\d(?:{_UNIT})?\}}?\$?\s?(?:[_^]?[{{(\[]+|,)?\s?\$?{_PM}\s?\$?\s?[$~{{]?$")
 """Before a number that only says how much another one varies: "91.3 (±0.2)"."""
 _LETTERS = " " + ascii_letters
 """What a unit that may be a name is written with."""
@@ -102,7 +102,7 @@ def figures(text: str, start: int = 0, end: int | None = None) -> list[Figure]:
         if _WIDE.match(text, m.end()) or _HIGH.search(text, max(start, m.start() - 8), m.start()):
             continue
         unit = " ".join((m["percent"] or m["unit"] or "").strip("$- \n").split()).replace("GPU-", "GPU ")
-        if _SPREADS.search(text, max(start, m.start() - 32), m.start("first")):
+        if _BEFORE_SPREAD.search(text, max(start, m.start() - 32), m.start("first")):
             continue
         if m["unit"] in ("s", "G") and "." not in m.group():
             continue  # the 1990s, two 3090s, 5G

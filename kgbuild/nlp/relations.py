@@ -349,7 +349,7 @@ _BODY = re.compile(
 
 _OWN = re.compile(r"\b(?:we|our|this (?:paper|work|study|article|report)|the proposed)\b", re.IGNORECASE)
 _COMPARES = re.compile(r"outperform|surpass|exceed|superior|compared (?:to|with)|\bthan\b|baseline|\bbeat", re.IGNORECASE)
-_OUTCOME = re.compile(rf"{_COMPARES.pattern}|improv|\\breach|achiev|attain|obtain", re.IGNORECASE)
+_OUTCOME = re.compile(rf"{_COMPARES.pattern}|improv|\breach|achiev|attain|obtain", re.IGNORECASE)
 """How well something did, which is denied or doubted of what was evaluated all the same."""
 _CLAUSE = re.compile(r"[;:]|,? (?:but|while|although|whereas|however|though)\b")
 _BREAK = re.compile(
